@@ -1,0 +1,148 @@
+#include "process/clock.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+static _Atomic int64_t fixed_ms;
+
+static int64_t read_ms(clockid_t id)
+{
+	const int64_t fixed = atomic_load(&fixed_ms);
+	struct timespec now;
+
+	if (fixed != 0)
+		return fixed;
+	if (clock_gettime(id, &now) != 0)
+		assert(!"clock_gettime cannot fail on a clock that exists");
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t clock_wall_ms(void)
+{
+	return read_ms(CLOCK_REALTIME);
+}
+
+int64_t clock_mono_ms(void)
+{
+	return read_ms(CLOCK_MONOTONIC) + 1;
+}
+
+void clock_set(int64_t wall_ms)
+{
+	atomic_store(&fixed_ms, wall_ms);
+}
+
+static void civil(int64_t wall_ms, struct tm *parts, int *ms)
+{
+	int64_t seconds = wall_ms / 1000;
+
+	*ms = (int)(wall_ms % 1000);
+	if (*ms < 0) {
+		*ms += 1000;
+		seconds--;
+	}
+	if (!gmtime_r(&(time_t){ (time_t)seconds }, parts))
+		assert(!"a time beyond the year 9999");
+	assert(parts->tm_year + 1900 >= 1 && parts->tm_year + 1900 <= 9999);
+}
+
+void clock_text(int64_t wall_ms, char out[CLOCK_TEXT_MAX])
+{
+	struct tm t;
+	int ms;
+
+	civil(wall_ms, &t, &ms);
+	(void)snprintf(out, CLOCK_TEXT_MAX, "%04hd-%02hhd-%02hhdT%02hhd:%02hhd:%02hhd.%03hdZ",
+		(short)(t.tm_year + 1900), (signed char)(t.tm_mon + 1), (signed char)t.tm_mday,
+		(signed char)t.tm_hour, (signed char)t.tm_min, (signed char)t.tm_sec, (short)ms);
+}
+
+void clock_text_seconds(int64_t wall_ms, char out[CLOCK_TEXT_MAX])
+{
+	struct tm t;
+	int ms;
+
+	civil(wall_ms, &t, &ms);
+	(void)snprintf(out, CLOCK_TEXT_MAX, "%04hd-%02hhd-%02hhdT%02hhd:%02hhd:%02hhdZ",
+		(short)(t.tm_year + 1900), (signed char)(t.tm_mon + 1), (signed char)t.tm_mday,
+		(signed char)t.tm_hour, (signed char)t.tm_min, (signed char)t.tm_sec);
+}
+
+/* Reads @digits decimal digits at *@at and steps over them. */
+static bool number(const char **at, const char *end, int digits, int *value)
+{
+	*value = 0;
+	for (int i = 0; i < digits; i++, (*at)++) {
+		if (*at == end || **at < '0' || **at > '9')
+			return false;
+		*value = *value * 10 + (**at - '0');
+	}
+	return true;
+}
+
+static bool letter(const char **at, const char *end, char wanted)
+{
+	if (*at == end || **at != wanted)
+		return false;
+	(*at)++;
+	return true;
+}
+
+static bool zone_is_utc(const char *at, const char *end)
+{
+	static const char offset[] = "+00:00";
+
+	if (end - at == 1)
+		return *at == 'Z';
+	if (end - at != sizeof(offset) - 1)
+		return false;
+	for (size_t i = 0; i < sizeof(offset) - 1; i++) {
+		if (at[i] != offset[i])
+			return false;
+	}
+	return true;
+}
+
+static int days_in(int year, int month)
+{
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return month == 2 && leap ? 29 : days[month - 1];
+}
+
+bool clock_parse(const char *text, size_t length, int64_t *wall_ms)
+{
+	const char *at = text;
+	const char *const end = text + length;
+	struct tm t = { 0 };
+	int year, month, ms = 0, scale = 100;
+
+	if (!number(&at, end, 4, &year) || !letter(&at, end, '-') ||
+		!number(&at, end, 2, &month) || !letter(&at, end, '-') ||
+		!number(&at, end, 2, &t.tm_mday) || !letter(&at, end, 'T') ||
+		!number(&at, end, 2, &t.tm_hour) || !letter(&at, end, ':') ||
+		!number(&at, end, 2, &t.tm_min) || !letter(&at, end, ':') ||
+		!number(&at, end, 2, &t.tm_sec))
+		return false;
+	if (year < 1 || month < 1 || month > 12 || t.tm_mday < 1 ||
+		t.tm_mday > days_in(year, month) || t.tm_hour > 23 || t.tm_min > 59 ||
+		t.tm_sec > 59)
+		return false;
+	if (letter(&at, end, '.')) {
+		const char *const first = at;
+
+		for (; at < end && *at >= '0' && *at <= '9'; at++, scale /= 10)
+			ms += (*at - '0') * scale;
+		if (at == first)
+			return false;
+	}
+	if (!zone_is_utc(at, end))
+		return false;
+	t.tm_year = year - 1900;
+	t.tm_mon = month - 1;
+	*wall_ms = (int64_t)timegm(&t) * 1000 + ms;
+	return true;
+}
