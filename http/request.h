@@ -1,0 +1,35 @@
+/* http/request.h - what server.c and answer.c share of a request. Not for handlers. */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include <microhttpd.h>
+
+#include "http/server.h"
+
+#define HTTP_HEADERS_MAX 4
+
+struct http_request {
+	struct http_server *server;
+	struct MHD_Connection *connection;
+	const struct http_route *route;
+	char *path; /* own copy, cut into its segments */
+	const char *parts[HTTP_PARTS_MAX];
+	char *body;
+	size_t length, room;
+	bool too_large;
+	bool suspended; /* the answer has to resume the connection */
+	bool dispatched;
+	/* The answer; written by the one who answers, read after the connection is resumed. */
+	struct MHD_Response *response;
+	unsigned status;
+	struct {
+		char name[32], value[256];
+	} headers[HTTP_HEADERS_MAX];
+	size_t header_count;
+};
+
+/* Puts @response (taken) into the request and, on a `later` route, wakes the connection. */
+void http_request_answered(
+	struct http_request *request, unsigned status, struct MHD_Response *response);
+
+#endif

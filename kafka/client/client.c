@@ -1,0 +1,179 @@
+#include "kafka/client/client.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "process/log.h"
+
+/* The same for every client: notice a new leader and a broker that is back within a second. */
+static const struct kafka_property common[] = {
+	{ "client.id", "hw9" },
+	{ "topic.metadata.refresh.interval.ms", "1000" },
+	{ "reconnect.backoff.ms", "50" },
+	{ "reconnect.backoff.max.ms", "1000" },
+	{ "log.connection.close", "false" },
+	{ NULL, NULL },
+};
+
+/* Reads a secret from the file @path names, without the line break at its end. */
+static bool read_secret(const char *path, char *out, size_t size, struct fail *fail)
+{
+	FILE *const file = fopen(path, "r");
+	size_t length;
+
+	if (!file)
+		return fail_errno(fail, FAIL_REFUSE, errno, "%s", path);
+	length = fread(out, 1, size, file);
+	fclose(file);
+	if (length == size)
+		return fail_set(fail, FAIL_REFUSE, "%s: longer than %zu bytes", path, size - 1);
+	while (length > 0 && (out[length - 1] == '\n' || out[length - 1] == '\r'))
+		length--;
+	out[length] = '\0';
+	return true;
+}
+
+/* Sets one RDKAFKA_ property; x.file reads x from a file where librdkafka has no x.file. */
+static bool set_passed(rd_kafka_conf_t *conf, const struct setting_passed *item, struct fail *fail)
+{
+	char why[256], name[sizeof(item->name)], secret[SETTING_TEXT_MAX];
+	const char *value = item->value;
+	rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, item->name, value, why, sizeof(why));
+	const size_t length = strlen(item->name);
+
+	if (result == RD_KAFKA_CONF_UNKNOWN && length > 5 &&
+		strcmp(item->name + length - 5, ".file") == 0) {
+		memcpy(name, item->name, length - 5);
+		name[length - 5] = '\0';
+		if (!read_secret(item->value, secret, sizeof(secret), fail))
+			return false;
+		result = rd_kafka_conf_set(conf, name, secret, why, sizeof(why));
+	}
+	if (result != RD_KAFKA_CONF_OK)
+		return fail_set(fail, FAIL_REFUSE, "%s", why);
+	return true;
+}
+
+static bool is_in(const struct kafka_property *list, const char *name)
+{
+	for (; list->name; list++) {
+		if (strcmp(list->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool kafka_settings_check(const struct program *program, const struct settings_passed *passed,
+	const struct kafka_property *const fixed[], struct fail *fail)
+{
+	rd_kafka_conf_t *const conf = rd_kafka_conf_new();
+	bool good = true;
+
+	for (size_t i = 0; i < passed->count; i++) {
+		const struct setting_passed *const item = &passed->item[i];
+		struct fail why = { 0 };
+		bool ours = strcmp(item->name, "bootstrap.servers") == 0;
+		char name[sizeof(item->name) + sizeof(SETTING_PREFIX) + 2];
+
+		(void)snprintf(name, sizeof(name), SETTING_PREFIX "(%s)", item->name);
+		for (size_t list = 0; fixed[list]; list++)
+			ours = ours || is_in(fixed[list], item->name);
+		if (ours)
+			good = settings_complain(program, name, item->value,
+				"is set by the program, whose promises stand on it", fail);
+		else if (!set_passed(conf, item, &why))
+			good = settings_complain(program, name, "", why.text, fail);
+	}
+	rd_kafka_conf_destroy(conf);
+	return good;
+}
+
+static bool set_all(
+	rd_kafka_conf_t *conf, const struct kafka_property *list, struct fail *fail)
+{
+	char why[256];
+
+	for (; list->name; list++) {
+		if (rd_kafka_conf_set(conf, list->name, list->value, why, sizeof(why)) !=
+			RD_KAFKA_CONF_OK)
+			return fail_set(fail, FAIL_FATAL, "%s", why);
+	}
+	return true;
+}
+
+static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+	/* A broker that is away is no error here: whoever waits for it says so. */
+	if (level <= 2)
+		log_error("kafka", "%s %s: %s", rd_kafka_name(client), facility, text);
+	else
+		log_debug("kafka", "%s %s: %s", rd_kafka_name(client), facility, text);
+}
+
+rd_kafka_conf_t *kafka_conf(const struct kafka_settings *settings,
+	const struct kafka_property *defaults, const struct kafka_property *fixed, struct fail *fail)
+{
+	rd_kafka_conf_t *const conf = rd_kafka_conf_new();
+	const struct kafka_property brokers[] = { { "bootstrap.servers", settings->brokers },
+		{ NULL, NULL } };
+	bool good = set_all(conf, common, fail) && set_all(conf, defaults, fail);
+
+	for (size_t i = 0; good && settings->passed && i < settings->passed->count; i++)
+		good = set_passed(conf, &settings->passed->item[i], fail);
+	if (!good || !set_all(conf, brokers, fail) || !set_all(conf, fixed, fail)) {
+		rd_kafka_conf_destroy(conf);
+		return NULL;
+	}
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	return conf;
+}
+
+rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct fail *fail)
+{
+	char why[256];
+	sigset_t all, before;
+	rd_kafka_t *client;
+
+	sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	client = rd_kafka_new(type, conf, why, sizeof(why));
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!client) {
+		rd_kafka_conf_destroy(conf);
+		fail_set(fail, FAIL_FATAL, "make a Kafka client: %s", why);
+	}
+	return client;
+}
+
+bool kafka_topic_check(
+	rd_kafka_t *client, const char *topic, int partitions, int wait_ms, struct fail *fail)
+{
+	rd_kafka_topic_t *const handle = rd_kafka_topic_new(client, topic, NULL);
+	const struct rd_kafka_metadata *metadata = NULL;
+	rd_kafka_resp_err_t error;
+	int found = -1;
+
+	if (!handle)
+		return fail_set(fail, FAIL_RETRY, "topic %s: %s", topic,
+			rd_kafka_err2str(rd_kafka_last_error()));
+	error = rd_kafka_metadata(client, 0, handle, &metadata, wait_ms);
+	rd_kafka_topic_destroy(handle);
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1) {
+		error = metadata->topics[0].err;
+		found = metadata->topics[0].partition_cnt;
+	}
+	if (metadata)
+		rd_kafka_metadata_destroy(metadata);
+	if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+		return fail_set(fail, FAIL_RETRY, "topic %s is not there yet", topic);
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR || found < 0)
+		return fail_set(fail, FAIL_RETRY, "no broker answers: %s", rd_kafka_err2str(error));
+	if (found != partitions)
+		return fail_set(fail, FAIL_REFUSE,
+			"topic %s has %d partition%s and must have %d; nothing is written to it", topic,
+			found, found == 1 ? "" : "s", partitions);
+	return true;
+}

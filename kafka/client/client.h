@@ -1,0 +1,45 @@
+/* kafka/client/client.h - a librdkafka client made from the user's settings.
+ *
+ * Every client of ours is made here, so that brokers, security and logging are read in one
+ * place, and the properties a promise stands on cannot be set to something else. */
+#ifndef KAFKA_CLIENT_H
+#define KAFKA_CLIENT_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+
+#include "process/fail.h"
+#include "process/settings.h"
+
+struct kafka_property {
+	const char *name, *value;
+};
+
+struct kafka_settings {
+	const char *brokers; /* borrowed, like all of it, for the life of the client */
+	const char *topic;
+	const struct settings_passed *passed; /* RDKAFKA_..., or NULL */
+};
+
+/* Checks RDKAFKA_... before anything is opened: unknown names, values librdkafka refuses,
+ * and names in @fixed, which belong to a promise. Complains like settings_read. */
+bool kafka_settings_check(const struct program *program, const struct settings_passed *passed,
+	const struct kafka_property *const fixed[], struct fail *fail);
+
+/* A configuration: defaults of ours, then the user's RDKAFKA_..., then @fixed (a list that
+ * ends with a NULL name). The caller adds callbacks and makes the client with
+ * kafka_client_new, or destroys it. NULL with @fail set. */
+rd_kafka_conf_t *kafka_conf(const struct kafka_settings *settings,
+	const struct kafka_property *defaults, const struct kafka_property *fixed,
+	struct fail *fail);
+
+/* Takes @conf. librdkafka's own threads start with all signals blocked. NULL with @fail set. */
+rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct fail *fail);
+
+/* Asks the brokers for the topic, waits at most @wait_ms. True if it has @partitions
+ * partitions; FAIL_RETRY where no broker answers or the topic is not there yet,
+ * FAIL_REFUSE where it has another number. */
+bool kafka_topic_check(
+	rd_kafka_t *client, const char *topic, int partitions, int wait_ms, struct fail *fail);
+
+#endif

@@ -1,0 +1,92 @@
+#include "kafka/client/headers.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "process/clock.h"
+
+rd_kafka_headers_t *headers_new(const char *source, int64_t id, const char *type, int64_t time_ms)
+{
+	rd_kafka_headers_t *const headers = rd_kafka_headers_new(6);
+	char time[CLOCK_TEXT_MAX], number[24];
+	const char *pairs[][2] = { { "ce_specversion", "1.0" }, { "ce_id", number },
+		{ "ce_source", source }, { "ce_type", type }, { "ce_time", time },
+		{ "content-type", "application/json" } };
+
+	if (!headers)
+		return NULL;
+	clock_text(time_ms, time);
+	(void)snprintf(number, sizeof(number), "%" PRId64, id);
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		if (rd_kafka_header_add(headers, pairs[i][0], -1, pairs[i][1], -1) !=
+			RD_KAFKA_RESP_ERR_NO_ERROR) {
+			rd_kafka_headers_destroy(headers);
+			return NULL;
+		}
+	}
+	return headers;
+}
+
+static bool read_source(const void *value, size_t size, char out[SOURCE_MAX])
+{
+	const unsigned char *const text = value;
+
+	if (size == 0 || size >= SOURCE_MAX || (size == 1 && text[0] == '-'))
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] <= ' ' || text[i] > '~')
+			return false;
+	}
+	memcpy(out, value, size);
+	out[size] = '\0';
+	return true;
+}
+
+static bool read_id(const void *value, size_t size, int64_t *id)
+{
+	const char *const text = value;
+	int64_t number = 0;
+
+	if (size == 0 || size > 18 || text[0] == '0')
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		number = number * 10 + (text[i] - '0');
+	}
+	*id = number;
+	return true;
+}
+
+void headers_read(const rd_kafka_message_t *record, struct record_headers *out)
+{
+	rd_kafka_headers_t *headers;
+	const char *name;
+	const void *value;
+	size_t size;
+	bool source = false, id = false;
+
+	out->source[0] = '\0';
+	out->id = 0;
+	out->time_ms = -1;
+	if (rd_kafka_message_headers(record, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
+			   RD_KAFKA_RESP_ERR_NO_ERROR;
+		i++) {
+		if (!value)
+			continue;
+		if (strcmp(name, "ce_source") == 0)
+			source = read_source(value, size, out->source);
+		else if (strcmp(name, "ce_id") == 0)
+			id = read_id(value, size, &out->id);
+		else if (strcmp(name, "ce_time") == 0 &&
+			 !clock_parse(value, size, &out->time_ms))
+			out->time_ms = -1;
+	}
+	if (!source || !id) {
+		out->source[0] = '\0';
+		out->id = 0;
+	}
+}

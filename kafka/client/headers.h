@@ -1,0 +1,27 @@
+/* kafka/client/headers.h - the CloudEvents headers of a record (CloudEvents 1.0, Kafka
+ * protocol binding, binary content mode). ce_source and ce_id name an event for ever:
+ * ce_source is `<service>/<store id>`, ce_id the store's sequence number in decimal. */
+#ifndef KAFKA_HEADERS_H
+#define KAFKA_HEADERS_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SOURCE_MAX 128 /* bytes of a source with its NUL */
+
+struct record_headers {
+	char source[SOURCE_MAX]; /* "" where the record has no sound source and id */
+	int64_t id;              /* from 1 */
+	int64_t time_ms;         /* ce_time; -1 where there is none */
+};
+
+/* Makes the header list of an outgoing record, to be given to rd_kafka_producev, which
+ * takes it. NULL: out of memory. */
+rd_kafka_headers_t *headers_new(const char *source, int64_t id, const char *type, int64_t time_ms);
+
+/* Reads the headers of a record. A source is printable ASCII without spaces; both ce_source
+ * and ce_id must be sound, or neither counts. */
+void headers_read(const rd_kafka_message_t *record, struct record_headers *out);
+
+#endif
