@@ -1,5 +1,5 @@
 # Turns SQL files, which one can paste into a shell, into C strings.
-set(text "/* Made from sql/*.sql by cmake/SqlStrings.cmake. */\n#pragma once\n")
+set(text "/* Made from the files in sql by cmake/SqlStrings.cmake. */\n#pragma once\n")
 foreach(file ${FILES})
   get_filename_component(name ${file} NAME_WE)
   string(TOUPPER ${name} name)

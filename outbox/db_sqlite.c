@@ -1,0 +1,269 @@
+/* SQLite: WAL, synchronous=FULL: a commit that returned is on disk.
+ *
+ * The writer holds an flock on the store file itself: a lock file beside it could be deleted
+ * and made again, and would then be two locks. Closing any descriptor of a file drops the
+ * POSIX locks SQLite holds on it, so the locking descriptor is closed after SQLite's.
+ * Only the writer's connection writes and checkpoints: two that do at once met SQLite's
+ * WAL-reset bug (before 3.51.3). */
+#include "outbox/db.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define STATEMENTS_MAX 32
+#define BUSY_MS        2000
+
+struct db_sqlite {
+	struct db db;
+	sqlite3 *sqlite;
+	int lock;
+	struct {
+		const char *sql;
+		sqlite3_stmt *statement;
+	} kept[STATEMENTS_MAX];
+	size_t kept_count;
+};
+
+/* SQLite's message is copied at once: its next call overwrites it. */
+static bool failed(struct db_sqlite *s, const char *doing, struct fail *fail)
+{
+	const int code = sqlite3_errcode(s->sqlite) & 0xff; /* without its extension */
+	const bool later = code == SQLITE_BUSY || code == SQLITE_LOCKED || code == SQLITE_FULL;
+
+	return fail_set(fail, later ? FAIL_RETRY : FAIL_FATAL, "%s: %s (%d)", doing,
+		sqlite3_errmsg(s->sqlite), sqlite3_extended_errcode(s->sqlite));
+}
+
+static bool sqlite_script(struct db *db, const char *sql, struct fail *fail)
+{
+	struct db_sqlite *const s = (struct db_sqlite *)db;
+
+	return sqlite3_exec(s->sqlite, sql, NULL, NULL, NULL) == SQLITE_OK ||
+	       failed(s, "run script", fail);
+}
+
+static sqlite3_stmt *prepare(struct db_sqlite *s, const char *sql, struct fail *fail)
+{
+	sqlite3_stmt *statement = NULL;
+
+	for (size_t i = 0; i < s->kept_count; i++) {
+		if (s->kept[i].sql == sql || strcmp(s->kept[i].sql, sql) == 0)
+			return s->kept[i].statement;
+	}
+	assert(s->kept_count < STATEMENTS_MAX);
+	if (sqlite3_prepare_v3(
+		    s->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK) {
+		failed(s, "prepare statement", fail);
+		return NULL;
+	}
+	s->kept[s->kept_count].sql = sql;
+	s->kept[s->kept_count++].statement = statement;
+	return statement;
+}
+
+static int bind(sqlite3_stmt *statement, int index, const struct db_value *value)
+{
+	switch (value->kind) {
+	case DB_NULL:
+		return sqlite3_bind_null(statement, index);
+	case DB_WHOLE:
+		return sqlite3_bind_int64(statement, index, value->whole);
+	case DB_TEXT:
+		return sqlite3_bind_text(
+			statement, index, value->bytes, (int)value->length, SQLITE_STATIC);
+	case DB_BYTES:
+		return sqlite3_bind_blob(
+			statement, index, value->bytes, (int)value->length, SQLITE_STATIC);
+	}
+	return SQLITE_MISUSE;
+}
+
+static struct db_value column(sqlite3_stmt *statement, int index)
+{
+	struct db_value value = { 0 };
+
+	switch (sqlite3_column_type(statement, index)) {
+	case SQLITE_INTEGER:
+		return db_whole(sqlite3_column_int64(statement, index));
+	case SQLITE_TEXT:
+		value.kind = DB_TEXT;
+		value.bytes = sqlite3_column_text(statement, index);
+		break;
+	case SQLITE_BLOB:
+		value.kind = DB_BYTES;
+		value.bytes = sqlite3_column_blob(statement, index);
+		break;
+	default:
+		return value;
+	}
+	value.length = (size_t)sqlite3_column_bytes(statement, index);
+	return value;
+}
+
+static bool sqlite_query(struct db *db, const char *sql, const struct db_value *args, size_t count,
+	db_each *each, void *context, struct fail *fail)
+{
+	struct db_sqlite *const s = (struct db_sqlite *)db;
+	sqlite3_stmt *const statement = prepare(s, sql, fail);
+	struct db_value columns[DB_COLUMNS_MAX];
+	bool good = true;
+	int code;
+
+	if (!statement)
+		return false;
+	assert(sqlite3_column_count(statement) <= DB_COLUMNS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		if (bind(statement, (int)i + 1, &args[i]) != SQLITE_OK)
+			good = failed(s, "bind value", fail);
+	}
+	while (good && (code = sqlite3_step(statement)) != SQLITE_DONE) {
+		if (code != SQLITE_ROW) {
+			good = failed(s, "run statement", fail);
+			break;
+		}
+		for (int i = 0; i < sqlite3_column_count(statement); i++)
+			columns[i] = column(statement, i);
+		if (each && !each(context, columns))
+			break;
+	}
+	(void)sqlite3_reset(statement); /* says again what step said */
+	(void)sqlite3_clear_bindings(statement);
+	return good;
+}
+
+static bool sqlite_begin(struct db *db, struct fail *fail)
+{
+	return sqlite_query(db, "BEGIN IMMEDIATE", NULL, 0, NULL, NULL, fail) ||
+	       fail_prefix(fail, "begin");
+}
+
+static void sqlite_rollback(struct db *db)
+{
+	struct db_sqlite *const s = (struct db_sqlite *)db;
+	struct fail ignored = { 0 };
+
+	/* Some errors have ended the transaction already. */
+	if (!sqlite3_get_autocommit(s->sqlite))
+		(void)sqlite_query(db, "ROLLBACK", NULL, 0, NULL, NULL, &ignored);
+}
+
+static bool sqlite_commit(struct db *db, struct fail *fail)
+{
+	if (sqlite_query(db, "COMMIT", NULL, 0, NULL, NULL, fail))
+		return true;
+	sqlite_rollback(db);
+	if (fail->kind != FAIL_RETRY)
+		fail->kind = FAIL_UNSURE;
+	return fail_prefix(fail, "commit");
+}
+
+static void sqlite_close(struct db *db)
+{
+	struct db_sqlite *const s = (struct db_sqlite *)db;
+
+	for (size_t i = 0; i < s->kept_count; i++)
+		(void)sqlite3_finalize(s->kept[i].statement);
+	(void)sqlite3_close_v2(s->sqlite);
+	if (s->lock >= 0)
+		close(s->lock);
+	free(s);
+}
+
+static const struct db_driver driver = {
+	.begin = sqlite_begin,
+	.commit = sqlite_commit,
+	.rollback = sqlite_rollback,
+	.query = sqlite_query,
+	.script = sqlite_script,
+	.close = sqlite_close,
+};
+
+/* The process that holds an flock on the file behind @fd, or 0. A line of /proc/locks:
+ * `1: FLOCK  ADVISORY  WRITE 1234 fe:00:262155 0 EOF`. */
+static int lock_holder(int fd)
+{
+	FILE *const locks = fopen("/proc/locks", "r");
+	struct stat file;
+	char line[256];
+	int holder = 0;
+
+	if (!locks)
+		return 0;
+	if (fstat(fd, &file) == 0) {
+		while (holder == 0 && fgets(line, sizeof(line), locks)) {
+			unsigned long long inode;
+			unsigned major_number, minor_number;
+			int pid;
+
+			if (sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%llu", &pid, &major_number,
+				    &minor_number, &inode) == 4 &&
+				inode == file.st_ino && major_number == major(file.st_dev) &&
+				minor_number == minor(file.st_dev))
+				holder = pid;
+		}
+	}
+	fclose(locks);
+	return holder;
+}
+
+static bool own(struct db_sqlite *s, const char *path, struct fail *fail)
+{
+	s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (s->lock < 0)
+		return fail_errno(fail, FAIL_FATAL, errno, "open file");
+	if (flock(s->lock, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	if (errno != EWOULDBLOCK)
+		return fail_errno(fail, FAIL_FATAL, errno, "lock file");
+	return fail_set(fail, FAIL_OWNED, "process %d owns it", lock_holder(s->lock));
+}
+
+static bool set_up(struct db_sqlite *s, enum db_role role, struct fail *fail)
+{
+	(void)sqlite3_extended_result_codes(s->sqlite, 1);
+	(void)sqlite3_busy_timeout(s->sqlite, BUSY_MS);
+	if (role == DB_WRITER)
+		return sqlite_script(&s->db,
+			"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+			"PRAGMA wal_autocheckpoint=10000; PRAGMA temp_store=MEMORY",
+			fail);
+	if (sqlite3_db_config(s->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) != SQLITE_OK)
+		return failed(s, "configure", fail);
+	return sqlite_script(&s->db, "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=1", fail);
+}
+
+bool db_sqlite_open(struct db **db, const char *path, enum db_role role, struct fail *fail)
+{
+	struct db_sqlite *const s = calloc(1, sizeof(*s));
+	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+
+	if (!s)
+		return fail_set(fail, FAIL_FATAL, "out of memory");
+	s->db.driver = &driver;
+	s->lock = -1;
+	if (role == DB_WRITER && !own(s, path, fail))
+		goto undo;
+	/* A reader opens for writing too: it needs the shared memory of the WAL. */
+	if (sqlite3_open_v2(path, &s->sqlite, flags, NULL) != SQLITE_OK) {
+		failed(s, "open file", fail);
+		goto undo;
+	}
+	if (!set_up(s, role, fail))
+		goto undo;
+	*db = &s->db;
+	return true;
+
+undo:
+	sqlite_close(&s->db);
+	return false;
+}

@@ -1,0 +1,43 @@
+#include "outbox/progress.h"
+
+#include <assert.h>
+
+void progress_init(struct progress *progress, const struct progress_numbers *first)
+{
+	pthread_mutex_init(&progress->lock, NULL);
+	progress->numbers = *first;
+}
+
+void progress_fini(struct progress *progress)
+{
+	pthread_mutex_destroy(&progress->lock);
+}
+
+void progress_commit(struct progress *progress, int64_t last)
+{
+	pthread_mutex_lock(&progress->lock);
+	assert(last >= progress->numbers.last);
+	progress->numbers.last = last;
+	pthread_mutex_unlock(&progress->lock);
+}
+
+void progress_acknowledge(struct progress *progress, int64_t id, int64_t offset)
+{
+	pthread_mutex_lock(&progress->lock);
+	assert(id <= progress->numbers.last);
+	if (id > progress->numbers.acknowledged) {
+		progress->numbers.acknowledged = id;
+		progress->numbers.acknowledged_offset = offset;
+	}
+	pthread_mutex_unlock(&progress->lock);
+}
+
+struct progress_numbers progress_read(struct progress *progress)
+{
+	struct progress_numbers numbers;
+
+	pthread_mutex_lock(&progress->lock);
+	numbers = progress->numbers;
+	pthread_mutex_unlock(&progress->lock);
+	return numbers;
+}

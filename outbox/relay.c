@@ -1,0 +1,504 @@
+/* The relay: rows become records, in order, none left out.
+ *
+ * What it keeps is a sentence about the partition: records are written at least once, in
+ * gapless runs that never start too high; the reader drops the copies by number. A run is
+ * what one producer writes. It begins at the first row that is not deleted, and every row
+ * below that one was acknowledged. (Rows stay for a while after their acknowledgement, so
+ * a run begins with copies.)
+ *
+ * Going well: read the rows behind the last one sent, give them to the producer in order,
+ * and take its delivery reports. A row is acknowledged when its report has no error, its
+ * number follows the last acknowledged one of the run, and its offset is that one's plus 1:
+ * offsets are consecutive in a topic without transactions and compaction.
+ *
+ * Going wrong:
+ * - A report with an error, without an offset (librdkafka says "delivered" of a request that
+ *   a later one seems to imply; it was never written), or with an offset that steps back (the
+ *   log was cut) or jumps (somebody else writes): the producer ends, a new one starts a run.
+ * - The brokers are away: nothing expires (message.timeout.ms=0), because an expired row
+ *   would let younger ones pass. The producer is kept and goes on by itself.
+ * - A broker that does not know a producer takes any first sequence number from it, so a
+ *   second request could be accepted where the first was not. Hence one request in flight,
+ *   and the first row of a producer, and the first after an hour of silence (the broker may
+ *   have forgotten it), goes alone.
+ * - Kafka refuses a row (too large, not allowed): it stays first. It is sent alone, with a
+ *   growing pause, and nothing overtakes it. */
+#include "outbox/relay.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "kafka/client/headers.h"
+#include "outbox/rows.h"
+#include "process/clock.h"
+#include "process/log.h"
+#include "process/stop.h"
+
+#define READ_ROWS     1000           /* rows read in one go, so that readings are brief */
+#define WINDOW_ROWS   20000          /* rows given to the producer and not acknowledged */
+#define SILENCE_MS    (3600 * 1000)  /* after this a broker may have forgotten a producer */
+#define PAUSE_MIN_MS  100            /* before a new producer, doubled each time ... */
+#define PAUSE_MAX_MS  10000          /* ... up to this */
+#define TOPIC_WAIT_MS 1000
+#define PATIENCE_MS   5000 /* rows that wait longer without an acknowledgement: not ready */
+#define IDLE_MS       1000
+
+const struct kafka_property relay_fixed[] = {
+	{ "enable.idempotence", "true" },
+	{ "acks", "all" },
+	{ "request.required.acks", "all" },
+	{ "max.in.flight.requests.per.connection", "1" },
+	{ "max.in.flight", "1" },
+	{ "enable.gapless.guarantee", "true" },
+	{ "message.timeout.ms", "0" },
+	{ "delivery.timeout.ms", "0" },
+	{ "transactional.id", NULL },
+	{ NULL, NULL },
+};
+
+static const struct kafka_property relay_defaults[] = {
+	{ "linger.ms", "0" }, /* one request in flight makes its own batches */
+	{ "queue.buffering.max.messages", "100000" },
+	{ "queue.buffering.max.kbytes", "32768" },
+	{ NULL, NULL },
+};
+
+enum relay_state { NO_PRODUCER, RUNNING, BROKEN };
+
+struct relay {
+	struct relay_options options;
+	int wake; /* eventfd: rows, delivery reports, stop */
+	pthread_t thread;
+	atomic_bool stopping;
+
+	/* The thread's own. */
+	rd_kafka_t *producer;
+	rd_kafka_queue_t *events;
+	enum relay_state state;
+	int64_t next;      /* row to send next; 0: the first one there is */
+	int64_t in_flight; /* given to the producer, no report yet */
+	int64_t run_last, run_offset; /* last acknowledged of this run; 0: none yet */
+	int64_t run_first;
+	bool alone;         /* the row in flight goes alone */
+	int64_t suspect;    /* row that was refused; 0: none */
+	int64_t sent_ms;    /* when a row was sent last */
+	int64_t pause_ms;
+	bool brokers_away;
+	int64_t asked_ms;
+	struct log_repeat repeat;
+	struct fail ended;
+	atomic_bool dead;
+
+	/* For relay_holds. */
+	pthread_mutex_t lock;
+	char why[RELAY_WHY_MAX]; /* "" while all is well */
+	int64_t acknowledged_ms; /* when a row was acknowledged, or nothing waited, last */
+};
+
+static void say(struct relay *r, const char *why)
+{
+	pthread_mutex_lock(&r->lock);
+	(void)snprintf(r->why, sizeof(r->why), "%s", why);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void note_progress(struct relay *r)
+{
+	pthread_mutex_lock(&r->lock);
+	if (r->suspect == 0) { /* copies of older rows are no progress for a refused one */
+		r->acknowledged_ms = clock_mono_ms();
+		r->why[0] = '\0';
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+bool relay_holds(struct relay *r, char why[RELAY_WHY_MAX])
+{
+	const struct progress_numbers n = progress_read(r->options.progress);
+	const int64_t waiting = n.last - n.acknowledged;
+	int64_t since;
+
+	pthread_mutex_lock(&r->lock);
+	(void)snprintf(why, RELAY_WHY_MAX, "%s", r->why);
+	since = clock_mono_ms() - r->acknowledged_ms;
+	pthread_mutex_unlock(&r->lock);
+	if (!*why && waiting > 0 && since > PATIENCE_MS)
+		(void)snprintf(why, RELAY_WHY_MAX,
+			"no acknowledgement for %" PRId64 " s, %" PRId64 " events wait", since / 1000,
+			waiting);
+	return !*why;
+}
+
+/* The run cannot go on: its producer ends at the next turn. */
+static void break_run(struct relay *r, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+static void break_run(struct relay *r, const char *format, ...)
+{
+	char why[RELAY_WHY_MAX];
+	va_list args;
+
+	if (r->state == BROKEN)
+		return;
+	va_start(args, format);
+	if (vsnprintf(why, sizeof(why), format, args) < 0)
+		*why = '\0';
+	va_end(args);
+	r->state = BROKEN;
+	say(r, why);
+	log_repeating(&r->repeat, LOG_WARNING, "relay", "%s; a new producer starts", why);
+}
+
+/* Errors of the row itself, which trying again alone may or may not cure. */
+static bool is_refusal(rd_kafka_resp_err_t error)
+{
+	return error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+	       error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+	       error == RD_KAFKA_RESP_ERR_INVALID_MSG ||
+	       error == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
+	       error == RD_KAFKA_RESP_ERR_POLICY_VIOLATION ||
+	       error == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
+}
+
+static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *report, void *opaque)
+{
+	struct relay *const r = opaque;
+	const int64_t id = (intptr_t)report->_private;
+
+	(void)producer;
+	r->in_flight--;
+	if (r->state != RUNNING)
+		return; /* of a run that has ended: not to be believed */
+	if (report->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		if (is_refusal(report->err) && (r->suspect == 0 || id < r->suspect))
+			r->suspect = id;
+		break_run(r, "event %" PRId64 " is refused: %s", id, rd_kafka_err2str(report->err));
+	} else if (report->offset < 0) {
+		break_run(r, "event %" PRId64 " was reported without an offset", id);
+	} else if (id != (r->run_last ? r->run_last + 1 : r->run_first)) {
+		break_run(r, "event %" PRId64 " was reported behind %" PRId64, id, r->run_last);
+	} else if (r->run_last && report->offset != r->run_offset + 1) {
+		break_run(r,
+			"event %" PRId64 " got offset %" PRId64 " behind %" PRId64
+			": the log was cut, or somebody else writes to partition %" PRId32,
+			id, report->offset, r->run_offset, r->options.partition);
+	} else {
+		r->run_last = id;
+		r->run_offset = report->offset;
+		r->alone = false;
+		if (id == r->suspect)
+			r->suspect = 0;
+		progress_acknowledge(r->options.progress, id, report->offset);
+	}
+}
+
+static void on_error(rd_kafka_t *producer, int error, const char *reason, void *opaque)
+{
+	struct relay *const r = opaque;
+	char text[RELAY_WHY_MAX];
+
+	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+		r->brokers_away = true;
+		return;
+	}
+	if (error != RD_KAFKA_RESP_ERR__FATAL) {
+		log_debug("relay", "%s: %s", rd_kafka_err2name(error), reason);
+		return;
+	}
+	(void)rd_kafka_fatal_error(producer, text, sizeof(text));
+	break_run(r, "the producer gave up: %s", text);
+}
+
+static bool open_producer(struct relay *r, struct fail *fail)
+{
+	rd_kafka_conf_t *const conf =
+		kafka_conf(&r->options.kafka, relay_defaults, relay_fixed, fail);
+
+	if (!conf)
+		return false;
+	rd_kafka_conf_set_opaque(conf, r);
+	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	r->producer = kafka_client_new(RD_KAFKA_PRODUCER, conf, fail);
+	if (!r->producer)
+		return false;
+	r->events = rd_kafka_queue_get_main(r->producer);
+	rd_kafka_queue_io_event_enable(r->events, r->wake, &(uint64_t){ 1 }, sizeof(uint64_t));
+	return true;
+}
+
+/* What was not acknowledged is forgotten here; the outbox remembers it. A request on its way
+ * may still be written: a copy, which the reader drops. */
+static void close_producer(struct relay *r)
+{
+	if (!r->producer)
+		return;
+	r->state = BROKEN; /* reports from here on count for nothing */
+	rd_kafka_purge(r->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+					    RD_KAFKA_PURGE_F_NON_BLOCKING);
+	rd_kafka_poll(r->producer, 0);
+	rd_kafka_queue_io_event_enable(r->events, -1, NULL, 0);
+	rd_kafka_queue_destroy(r->events);
+	rd_kafka_destroy(r->producer);
+	r->producer = NULL;
+	r->state = NO_PRODUCER;
+}
+
+/* A topic with another number of partitions is not written to. The check also fetches the
+ * metadata that the first produce would otherwise wait for. */
+static bool start_run(struct relay *r, struct fail *fail)
+{
+	if (!r->producer && !open_producer(r, fail))
+		return false;
+	if (!kafka_topic_check(r->producer, r->options.kafka.topic, EVENT_PARTITIONS,
+		    TOPIC_WAIT_MS, fail))
+		return false;
+	r->state = RUNNING;
+	r->next = r->run_first = r->run_last = 0;
+	r->in_flight = 0;
+	r->brokers_away = false;
+	note_progress(r);
+	log_info("relay", "producer starts partition=%" PRId32, r->options.partition);
+	return true;
+}
+
+/* A run begins at the row that is there, if all below it are acknowledged: at the start of a
+ * producer, and where the writer has deleted what this run was sending again. */
+static bool begin_run(struct relay *r, int64_t id)
+{
+	const int64_t acknowledged = progress_read(r->options.progress).acknowledged;
+
+	if (id > acknowledged + 1)
+		return fail_set(&r->ended, FAIL_FATAL,
+			"the outbox has event %" PRId64 " and not %" PRId64
+			", which Kafka has not acknowledged",
+			id, acknowledged + 1);
+	if (r->in_flight > 0)
+		return false;
+	r->next = r->run_first = id;
+	r->run_last = 0;
+	r->alone = true;
+	return true;
+}
+
+/* Gives one row to the producer; false where it has to wait. */
+static bool send_row(void *context, const struct row *row)
+{
+	struct relay *const r = context;
+	rd_kafka_headers_t *headers;
+	rd_kafka_resp_err_t error;
+
+	if (row->id != r->next && !begin_run(r, row->id))
+		return false;
+	if (r->in_flight > 0 && (r->alone || r->next == r->suspect))
+		return false;
+	headers = headers_new(r->options.source, row->id, event_type_name(row->type), row->at_ms);
+	if (!headers)
+		return false;
+	error = rd_kafka_producev(r->producer, RD_KAFKA_V_TOPIC(r->options.kafka.topic),
+		RD_KAFKA_V_PARTITION(r->options.partition),
+		RD_KAFKA_V_KEY(row->key, strlen(row->key)),
+		RD_KAFKA_V_VALUE((void *)row->value, row->length),
+		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(headers),
+		RD_KAFKA_V_OPAQUE((void *)(intptr_t)row->id), RD_KAFKA_V_END);
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		rd_kafka_headers_destroy(headers); /* taken only where it succeeds */
+		if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+			break_run(r, "produce event %" PRId64 ": %s", row->id,
+				rd_kafka_err2str(error));
+		return false;
+	}
+	r->sent_ms = clock_mono_ms();
+	r->in_flight++;
+	if (r->next++ == r->suspect)
+		r->alone = true;
+	return !r->alone && r->in_flight < WINDOW_ROWS;
+}
+
+/* Sends what there is, as far as the window goes. False where the store cannot be read. */
+static bool send_rows(struct relay *r, struct fail *fail)
+{
+	const int64_t last = progress_read(r->options.progress).last;
+
+	if (r->in_flight == 0 && clock_mono_ms() - r->sent_ms > SILENCE_MS)
+		r->alone = true;
+	while (r->next <= last && r->state == RUNNING && r->in_flight < WINDOW_ROWS &&
+		!(r->alone && r->in_flight > 0)) {
+		const int64_t before = r->next;
+
+		if (!rows_read(r->options.db, r->next, READ_ROWS, send_row, r, fail))
+			return false;
+		if (r->ended.kind != FAIL_NONE) {
+			*fail = r->ended;
+			return false;
+		}
+		rd_kafka_poll(r->producer, 0);
+		if (r->next == before)
+			break;
+	}
+	return true;
+}
+
+static void wait_for_news(struct relay *r, int wait_ms)
+{
+	struct pollfd on = { .fd = r->wake, .events = POLLIN };
+	uint64_t count;
+
+	if (poll(&on, 1, wait_ms) > 0)
+		(void)!read(r->wake, &count, sizeof(count));
+}
+
+/* With nothing on its way no report can say that the brokers are back. */
+static void ask_for_brokers(struct relay *r)
+{
+	const int64_t now = clock_mono_ms();
+	struct fail fail = { 0 };
+
+	if (!r->brokers_away || now - r->asked_ms < IDLE_MS)
+		return;
+	if (kafka_topic_check(
+		    r->producer, r->options.kafka.topic, EVENT_PARTITIONS, TOPIC_WAIT_MS / 4, &fail)) {
+		r->brokers_away = false;
+		note_progress(r);
+	} else if (fail.kind == FAIL_REFUSE) {
+		break_run(r, "%s", fail.text);
+	} else {
+		say(r, fail.text);
+	}
+	r->asked_ms = clock_mono_ms();
+}
+
+/* One turn of a run. */
+static bool turn(struct relay *r, struct fail *fail)
+{
+	const int64_t before = r->run_last;
+	struct progress_numbers n;
+
+	rd_kafka_poll(r->producer, 0);
+	if (r->state == RUNNING && !send_rows(r, fail)) {
+		if (fail->kind != FAIL_RETRY)
+			return false;
+		log_repeating(&r->repeat, LOG_WARNING, "relay", "%s", fail->text);
+		fail->kind = FAIL_NONE;
+	}
+	if (r->state == BROKEN) {
+		close_producer(r);
+		wait_for_news(r, (int)r->pause_ms);
+		r->pause_ms = r->pause_ms * 2 < PAUSE_MAX_MS ? r->pause_ms * 2 : PAUSE_MAX_MS;
+		return true;
+	}
+	ask_for_brokers(r);
+	n = progress_read(r->options.progress);
+	if (r->run_last != before || n.acknowledged == n.last) {
+		r->brokers_away = r->brokers_away && r->run_last == before;
+		if (!r->brokers_away)
+			note_progress(r);
+	}
+	/* The pause shrinks only when the run got past the row that broke the last one. */
+	if (r->run_last != before && r->suspect == 0 && n.acknowledged == r->run_last)
+		r->pause_ms = PAUSE_MIN_MS;
+	wait_for_news(r, IDLE_MS);
+	return true;
+}
+
+static void *run(void *context)
+{
+	struct relay *const r = context;
+
+	while (!atomic_load(&r->stopping)) {
+		struct fail fail = { 0 };
+
+		if (r->state == RUNNING) {
+			if (turn(r, &fail))
+				continue;
+			r->ended = fail;
+			log_error("relay", "%s", fail.text);
+			atomic_store(&r->dead, true);
+			stop_request();
+			break;
+		}
+		if (!start_run(r, &fail)) {
+			say(r, fail.text);
+			log_repeating(&r->repeat, LOG_WARNING, "relay", "%s", fail.text);
+			if (r->producer)
+				rd_kafka_poll(r->producer, 0);
+			wait_for_news(r, IDLE_MS);
+		}
+	}
+	close_producer(r);
+	return NULL;
+}
+
+bool relay_start(struct relay **relay, const struct relay_options *options, struct fail *fail)
+{
+	struct relay *const r = calloc(1, sizeof(*r));
+
+	*relay = NULL;
+	if (!r)
+		return fail_set(fail, FAIL_FATAL, "out of memory");
+	r->options = *options;
+	r->pause_ms = PAUSE_MIN_MS;
+	strcpy(r->why, "no broker has answered yet");
+	r->acknowledged_ms = clock_mono_ms();
+	pthread_mutex_init(&r->lock, NULL);
+	r->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->wake < 0) {
+		fail_errno(fail, FAIL_FATAL, errno, "eventfd");
+		goto undo;
+	}
+	if (!thread_start(&r->thread, "outbox-relay", run, r, fail))
+		goto undo;
+	*relay = r;
+	return true;
+
+undo:
+	if (r->wake >= 0)
+		close(r->wake);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+	return false;
+}
+
+void relay_wake(struct relay *r)
+{
+	/* A full eventfd is readable already. */
+	(void)!write(r->wake, &(uint64_t){ 1 }, sizeof(uint64_t));
+}
+
+bool relay_stop(struct relay **relay, int drain_ms, struct fail *fail)
+{
+	struct relay *const r = *relay;
+	const int64_t until = clock_mono_ms() + drain_ms;
+	bool good = true;
+
+	if (!r)
+		return true;
+	while (clock_mono_ms() < until && !atomic_load(&r->dead)) {
+		const struct progress_numbers n = progress_read(r->options.progress);
+
+		if (n.acknowledged >= n.last)
+			break;
+		(void)usleep(5000);
+	}
+	atomic_store(&r->stopping, true);
+	relay_wake(r);
+	pthread_join(r->thread, NULL);
+	if (r->ended.kind != FAIL_NONE) {
+		*fail = r->ended;
+		good = false;
+	}
+	close(r->wake);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+	*relay = NULL;
+	return good;
+}

@@ -1,0 +1,111 @@
+#include "outbox/rows.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "outbox_sql.h"
+
+static bool take_state(void *context, const struct db_value *columns)
+{
+	struct rows_state *const state = context;
+
+	(void)snprintf(state->source, sizeof(state->source), "%s", (const char *)columns[0].bytes);
+	state->last = columns[1].whole;
+	state->acknowledged = columns[2].whole;
+	state->acknowledged_offset = columns[3].whole;
+	state->first = columns[4].whole;
+	return true;
+}
+
+static bool make_state(struct db *db, const char *service, struct fail *fail)
+{
+	char source[ROWS_SOURCE_MAX];
+	uint32_t random;
+	struct db_value value;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return fail_errno(fail, FAIL_FATAL, errno, "make a store id");
+	(void)snprintf(source, sizeof(source), "%s/%08x", service, random);
+	value = db_text(source);
+	return db_query(db, SQL_MAKE_STATE, &value, 1, NULL, NULL, fail);
+}
+
+bool rows_open(struct db *db, const char *service, struct rows_state *state, struct fail *fail)
+{
+	*state = (struct rows_state){ 0 };
+	if (!db_script(db, SQL_SCHEMA, fail) ||
+		!db_query(db, SQL_READ_STATE, NULL, 0, take_state, state, fail))
+		return fail_prefix(fail, "outbox");
+	if (*state->source)
+		return true;
+	if (!make_state(db, service, fail) ||
+		!db_query(db, SQL_READ_STATE, NULL, 0, take_state, state, fail))
+		return fail_prefix(fail, "outbox");
+	return true;
+}
+
+bool rows_append(struct outbox_tx *tx, struct event *event, int64_t *id, struct fail *fail)
+{
+	char json[EVENT_JSON_MAX];
+	size_t length;
+
+	event->at_ms = tx->at_ms;
+	length = event_encode(event, json);
+	const struct db_value values[] = { db_whole(tx->last + 1), db_whole(event->type),
+		db_whole(event->at_ms), db_text(event_key(event)), db_bytes(json, length) };
+
+	if (!db_query(tx->db, SQL_APPEND_ROW, values, 5, NULL, NULL, fail))
+		return fail_prefix(fail, "append outbox row");
+	*id = ++tx->last;
+	return true;
+}
+
+bool rows_set_last(struct outbox_tx *tx, struct fail *fail)
+{
+	const struct db_value value = db_whole(tx->last);
+
+	return db_query(tx->db, SQL_SET_LAST, &value, 1, NULL, NULL, fail);
+}
+
+struct reading {
+	row_each *each;
+	void *context;
+};
+
+static bool take_row(void *context, const struct db_value *columns)
+{
+	const struct reading *const reading = context;
+	const struct row row = { .id = columns[0].whole, .type = (enum event_type)columns[1].whole,
+		.at_ms = columns[2].whole, .key = columns[3].bytes, .value = columns[4].bytes,
+		.length = columns[4].length };
+
+	assert(row.type > EVENT_OTHER && row.type < EVENT_TYPES);
+	return reading->each(reading->context, &row);
+}
+
+bool rows_read(struct db *db, int64_t from, int64_t max, row_each *each, void *context,
+	struct fail *fail)
+{
+	const struct db_value values[] = { db_whole(from), db_whole(max) };
+	struct reading reading = { each, context };
+
+	return db_query(db, SQL_READ_ROWS, values, 2, take_row, &reading, fail) ||
+	       fail_prefix(fail, "read outbox rows");
+}
+
+bool rows_set_acknowledged(struct db *db, int64_t id, int64_t offset, struct fail *fail)
+{
+	const struct db_value values[] = { db_whole(id), db_whole(offset) };
+
+	return db_query(db, SQL_SET_ACKNOWLEDGED, values, 2, NULL, NULL, fail);
+}
+
+bool rows_forget(struct db *db, int64_t up_to, struct fail *fail)
+{
+	const struct db_value value = db_whole(up_to);
+
+	return db_query(db, SQL_FORGET_ROWS, &value, 1, NULL, NULL, fail);
+}

@@ -1,0 +1,53 @@
+/* outbox/rows.h - the outbox table: rows that wait for Kafka, in the order of their numbers.
+ *
+ * A number is taken inside the transaction that writes its row, by the one writer: numbers
+ * have no holes and rise in commit order, so "everything up to n" means what it says. */
+#ifndef OUTBOX_ROWS_H
+#define OUTBOX_ROWS_H
+
+#include "event/event.h"
+#include "outbox/db.h"
+
+#define ROWS_SOURCE_MAX 32 /* "cart/5f2c9e1b" with its NUL */
+
+struct rows_state {
+	char source[ROWS_SOURCE_MAX]; /* `<service>/<store id>`, made once with the store */
+	int64_t last;                 /* highest number given; 0: none */
+	int64_t acknowledged;         /* highest number known to be in Kafka; 0: none */
+	int64_t acknowledged_offset;  /* its offset; -1: none */
+	int64_t first;                /* lowest row that is there; 0: no row */
+};
+
+struct row { /* borrows from the answer it is read from */
+	int64_t id;
+	enum event_type type;
+	int64_t at_ms;
+	const char *key;
+	const void *value;
+	size_t length;
+};
+typedef bool row_each(void *context, const struct row *row);
+
+/* What an `apply` may write to: the transaction that is open. */
+struct outbox_tx {
+	struct db *db;
+	int64_t last; /* highest number given so far, in this transaction too */
+	int64_t at_ms;
+	const char *source;
+};
+
+/* Makes the tables where they are missing, and a store id from the kernel's random numbers. */
+bool rows_open(struct db *db, const char *service, struct rows_state *state, struct fail *fail);
+
+/* Appends a row for @event, whose time is set to the transaction's, and gives its number. */
+bool rows_append(struct outbox_tx *tx, struct event *event, int64_t *id, struct fail *fail);
+bool rows_set_last(struct outbox_tx *tx, struct fail *fail);
+
+/* Reads at most @max rows from number @from on, in order. */
+bool rows_read(struct db *db, int64_t from, int64_t max, row_each *each, void *context,
+	struct fail *fail);
+/* Inside a transaction. */
+bool rows_set_acknowledged(struct db *db, int64_t id, int64_t offset, struct fail *fail);
+bool rows_forget(struct db *db, int64_t up_to, struct fail *fail);
+
+#endif

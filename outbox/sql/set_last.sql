@@ -1,0 +1,1 @@
+UPDATE outbox_state SET last = ?1 WHERE one = 1

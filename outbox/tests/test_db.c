@@ -1,0 +1,176 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "outbox/rows.h"
+
+static char directory[64], path[128];
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(directory, "/tmp/hw9-db-XXXXXX");
+	if (!mkdtemp(directory))
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/store.db", directory);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	static const char *const ends[] = { "", "-wal", "-shm" };
+	char name[160];
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		(void)snprintf(name, sizeof(name), "%s%s", path, ends[i]);
+		(void)unlink(name);
+	}
+	return rmdir(directory);
+}
+
+static struct event an_event(void)
+{
+	return (struct event){ .type = EVENT_SKU_CREATED, .sku = "A123", .count = 1 };
+}
+
+static bool append(struct db *db, struct rows_state *state)
+{
+	struct outbox_tx tx = { .db = db, .last = state->last, .at_ms = 1752002132481 };
+	struct event event = an_event();
+	struct fail fail = { 0 };
+	int64_t id;
+
+	if (!db_begin(db, &fail) || !rows_append(&tx, &event, &id, &fail) ||
+		!rows_set_last(&tx, &fail) || !db_commit(db, &fail))
+		return false;
+	state->last = id;
+	return true;
+}
+
+static void a_store_keeps_its_source_and_its_counter(void **state)
+{
+	struct rows_state first, again;
+	struct fail fail = { 0 };
+	struct db *db;
+
+	(void)state;
+	assert_true(db_open(&db, path, DB_WRITER, &fail));
+	assert_true(rows_open(db, "stock", &first, &fail));
+	assert_int_equal(strncmp(first.source, "stock/", 6), 0);
+	assert_int_equal(strlen(first.source), 14);
+	assert_true(append(db, &first));
+	assert_true(append(db, &first));
+	assert_true(db_begin(db, &fail));
+	assert_true(rows_forget(db, 2, &fail));
+	assert_true(db_commit(db, &fail));
+	db_close(&db);
+
+	assert_true(db_open(&db, path, DB_WRITER, &fail));
+	assert_true(rows_open(db, "stock", &again, &fail));
+	assert_string_equal(again.source, first.source);
+	assert_int_equal(again.last, 2); /* though no row is left */
+	assert_int_equal(again.first, 0);
+	db_close(&db);
+}
+
+static void a_second_process_is_told_who_owns_the_store(void **state)
+{
+	struct fail fail = { 0 };
+	struct db *db;
+	char wanted[64];
+	int status;
+
+	(void)state;
+	assert_true(db_open(&db, path, DB_WRITER, &fail));
+	(void)snprintf(wanted, sizeof(wanted), "process %d owns it", (int)getpid());
+	if (fork() == 0) {
+		struct db *second;
+
+		if (db_open(&second, path, DB_WRITER, &fail))
+			_exit(1);
+		_exit(fail.kind == FAIL_OWNED && strstr(fail.text, wanted) ? 0 : 2);
+	}
+	assert_true(wait(&status) > 0);
+	assert_int_equal(status, 0);
+	db_close(&db);
+}
+
+static void a_reader_does_not_write(void **state)
+{
+	struct rows_state rows;
+	struct fail fail = { 0 };
+	struct db *db, *reader;
+
+	(void)state;
+	assert_true(db_open(&db, path, DB_WRITER, &fail));
+	assert_true(rows_open(db, "stock", &rows, &fail));
+	assert_true(db_open(&reader, path, DB_READER, &fail));
+	assert_false(append(reader, &rows));
+	db_rollback(reader);
+	assert_true(append(db, &rows));
+	db_close(&reader);
+	db_close(&db);
+}
+
+static void postgresql_is_refused_in_one_line(void **state)
+{
+	struct fail fail = { 0 };
+	struct db *db;
+
+	(void)state;
+	assert_false(db_open(&db, "postgresql://localhost/shop", DB_WRITER, &fail));
+	assert_int_equal(fail.kind, FAIL_REFUSE);
+	assert_non_null(strstr(fail.text, "PostgreSQL is not supported yet"));
+	assert_null(db);
+}
+
+static void a_full_disk_is_a_retry_and_loses_nothing(void **state)
+{
+	struct rows_state rows;
+	struct fail fail = { 0 };
+	struct event event = an_event();
+	struct outbox_tx tx;
+	struct db *db;
+	int64_t id = 0;
+
+	(void)state;
+	assert_true(db_open(&db, path, DB_WRITER, &fail));
+	assert_true(rows_open(db, "stock", &rows, &fail));
+	assert_true(append(db, &rows));
+	assert_true(db_script(db, "PRAGMA max_page_count=8", &fail));
+	tx = (struct outbox_tx){ .db = db, .last = rows.last, .at_ms = 1 };
+	assert_true(db_begin(db, &fail));
+	while (rows_append(&tx, &event, &id, &fail))
+		assert_true(id < 100000);
+	assert_int_equal(fail.kind, FAIL_RETRY);
+	db_rollback(db);
+	assert_true(db_script(db, "PRAGMA max_page_count=1000", &fail));
+	assert_true(append(db, &rows));
+	assert_int_equal(rows.last, 2);
+	db_close(&db);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			a_store_keeps_its_source_and_its_counter, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_second_process_is_told_who_owns_the_store, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reader_does_not_write, setup, teardown),
+		cmocka_unit_test_setup_teardown(postgresql_is_refused_in_one_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_full_disk_is_a_retry_and_loses_nothing, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,220 @@
+/* The one writer, going well: take what waits, apply each command (state and outbox row
+ * together), commit once, wake the relay, hand every caller its result. One sync serves as
+ * many callers as have gathered meanwhile.
+ *
+ * Going wrong: nothing of the batch is kept and every caller learns why. Busy and full are
+ * survived. Any other failed COMMIT may have reached the disk: the callers are told "unknown"
+ * and the process ends, because only a fresh start can read what is true.
+ *
+ * Tidying: rows are kept for keep_ms after Kafka acknowledged them, longer than the brokers'
+ * flush interval, so that a power cut of both costs nothing. The last acknowledged row stays,
+ * and its offset with it: resuming starts there. */
+#include "outbox/writer.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "process/clock.h"
+#include "process/log.h"
+#include "process/stop.h"
+
+#define TIDY_EVERY_MS 1000
+
+/* Remembers how far Kafka is now, so that a later turn knows what was acknowledged by then. */
+static void mark(struct writer *w, int64_t now, int64_t acknowledged)
+{
+	const int64_t apart = w->keep_ms / (WRITER_MARKS / 2);
+
+	if (w->mark_count > 0 && (w->marks[w->mark_count - 1].id == acknowledged ||
+					 now - w->marks[w->mark_count - 1].at_ms < apart))
+		return;
+	if (w->mark_count == WRITER_MARKS) { /* the two oldest become one, kept the longer */
+		memmove(&w->marks[0], &w->marks[1], sizeof(w->marks) - sizeof(w->marks[0]));
+		w->mark_count--;
+	}
+	w->marks[w->mark_count].at_ms = now;
+	w->marks[w->mark_count++].id = acknowledged;
+}
+
+/* The highest row that was acknowledged keep_ms ago and is not the last acknowledged one. */
+static int64_t forgettable(struct writer *w, int64_t now, int64_t acknowledged)
+{
+	int64_t up_to = 0;
+	size_t old = 0;
+
+	while (old < w->mark_count && now - w->marks[old].at_ms >= w->keep_ms)
+		up_to = w->marks[old++].id;
+	if (old > 1) { /* the newest of the old ones stands for all of them */
+		memmove(&w->marks[0], &w->marks[old - 1],
+			(w->mark_count - old + 1) * sizeof(w->marks[0]));
+		w->mark_count -= old - 1;
+	}
+	return up_to < acknowledged ? up_to : acknowledged - 1;
+}
+
+static bool tidy_is_due(const struct writer *w, int64_t now)
+{
+	return now - w->tidied_ms >= TIDY_EVERY_MS;
+}
+
+/* Inside a transaction: stores how far Kafka is and deletes what is old. *next is the state
+ * after the commit. */
+static bool tidy(struct writer *w, int64_t now, struct rows_state *next, struct fail *fail)
+{
+	const struct progress_numbers reached = progress_read(w->progress);
+	int64_t up_to;
+
+	w->tidied_ms = now;
+	mark(w, now, reached.acknowledged);
+	if (reached.acknowledged > next->acknowledged) {
+		if (!rows_set_acknowledged(
+			    w->db, reached.acknowledged, reached.acknowledged_offset, fail))
+			return fail_prefix(fail, "tidy");
+		next->acknowledged = reached.acknowledged;
+		next->acknowledged_offset = reached.acknowledged_offset;
+	}
+	up_to = forgettable(w, now, next->acknowledged);
+	if (next->first == 0 || up_to < next->first)
+		return true;
+	if (up_to - next->first >= WRITER_FORGET_MAX)
+		up_to = next->first + WRITER_FORGET_MAX - 1;
+	if (!rows_forget(w->db, up_to, fail))
+		return fail_prefix(fail, "tidy");
+	next->first = up_to + 1;
+	return true;
+}
+
+static bool is_tidy(const struct writer *w)
+{
+	return w->state.acknowledged == w->state.last &&
+	       (w->state.first == 0 || w->state.first >= w->state.acknowledged);
+}
+
+int writer_wait_ms(const struct writer *w)
+{
+	return is_tidy(w) ? -1 : TIDY_EVERY_MS;
+}
+
+static void answer_all(struct command **batch, size_t count, const struct fail *refused)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (batch[i])
+			batch[i]->answer(batch[i], refused);
+	}
+}
+
+/* Everything between begin and commit. Commands refused by the bound are answered and taken
+ * out of the batch. */
+static bool fill(struct writer *w, size_t count, struct outbox_tx *tx, struct rows_state *next,
+	int64_t now, struct fail *fail)
+{
+	const int64_t acknowledged = progress_read(w->progress).acknowledged;
+	struct fail full = { 0 };
+
+	for (size_t i = 0; i < count; i++) {
+		struct command *const command = w->batch[i];
+
+		if (command->makes_event && tx->last - acknowledged >= w->max_rows) {
+			w->batch[i] = NULL;
+			fail_set(&full, FAIL_RETRY, "%" PRId64 " events wait for Kafka", w->max_rows);
+			command->answer(command, &full);
+			continue;
+		}
+		if (!w->apply(w->service, tx, command, fail))
+			return false;
+	}
+	if (tx->last != next->last && !rows_set_last(tx, fail))
+		return fail_prefix(fail, "store the sequence number");
+	if (next->first == 0 && tx->last > next->last)
+		next->first = next->last + 1;
+	next->last = tx->last;
+	return !tidy_is_due(w, now) || tidy(w, now, next, fail);
+}
+
+bool writer_turn(struct writer *w, int wait_ms, struct fail *fail)
+{
+	const size_t count = queue_take(w->queue, w->batch, WRITER_BATCH_MAX, wait_ms);
+	const int64_t now = clock_mono_ms();
+	struct rows_state next = w->state;
+	struct outbox_tx tx = { .db = w->db, .last = w->state.last, .at_ms = clock_wall_ms(),
+		.source = w->state.source };
+
+	if (count == 0 && (is_tidy(w) || !tidy_is_due(w, now)))
+		return true;
+	if (!db_begin(w->db, fail))
+		goto refuse;
+	if (!fill(w, count, &tx, &next, now, fail))
+		goto undo;
+	if (!db_commit(w->db, fail)) /* ends the transaction either way */
+		goto refuse;
+
+	w->state = next;
+	progress_commit(w->progress, next.last);
+	if (w->committed)
+		w->committed(w->committed_context);
+	answer_all(w->batch, count, NULL);
+	return true;
+
+undo:
+	db_rollback(w->db);
+refuse:
+	fail_prefix(fail, "write a batch of %zu", count);
+	answer_all(w->batch, count, fail);
+	return false;
+}
+
+static void *run(void *context)
+{
+	struct writer *const w = context;
+	struct log_repeat repeat = { 0 };
+
+	while (!queue_ended(w->queue)) {
+		struct fail fail = { 0 };
+
+		if (writer_turn(w, writer_wait_ms(w), &fail))
+			continue;
+		if (fail.kind == FAIL_RETRY) {
+			log_repeating(&repeat, LOG_WARNING, "writer", "%s", fail.text);
+			continue;
+		}
+		w->ended = fail;
+		queue_close(w->queue);
+		stop_request();
+		break;
+	}
+	/* After a failure that ends the process: whoever waits still gets an answer. */
+	while (!queue_ended(w->queue)) {
+		const size_t count = queue_take(w->queue, w->batch, WRITER_BATCH_MAX, 0);
+
+		answer_all(w->batch, count, &w->ended);
+	}
+	return NULL;
+}
+
+bool writer_start(struct writer *w, struct fail *fail)
+{
+	assert(w->apply && w->max_rows > 0);
+	return thread_start(&w->thread, "outbox-writer", run, w, fail);
+}
+
+void writer_join(struct writer *w)
+{
+	pthread_join(w->thread, NULL);
+}
+
+bool writer_finish(struct writer *w, struct fail *fail)
+{
+	struct rows_state next = w->state;
+
+	if (!db_begin(w->db, fail))
+		return false;
+	if (!tidy(w, clock_mono_ms(), &next, fail)) {
+		db_rollback(w->db);
+		return false;
+	}
+	if (!db_commit(w->db, fail))
+		return false;
+	w->state = next;
+	return true;
+}
