@@ -93,6 +93,7 @@ struct relay {
 	int64_t suspect;    /* row that was refused; 0: none */
 	int64_t sent_ms;    /* when a row was sent last */
 	int64_t pause_ms;
+	int64_t gave_up_ms; /* when the producer said that it takes no more; 0: it works */
 	bool brokers_away;
 	int64_t asked_ms;
 	struct log_repeat repeat;
@@ -163,7 +164,6 @@ static bool is_refusal(rd_kafka_resp_err_t error)
 {
 	return error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
 	       error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
-	       error == RD_KAFKA_RESP_ERR_INVALID_MSG ||
 	       error == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
 	       error == RD_KAFKA_RESP_ERR_POLICY_VIOLATION ||
 	       error == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
@@ -201,21 +201,29 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *report, 
 	}
 }
 
+/* The producer takes no more. The report of the row that caused it is still to come, and
+ * says more. */
+static void note_fatal(struct relay *r)
+{
+	char text[RELAY_WHY_MAX];
+
+	(void)rd_kafka_fatal_error(r->producer, text, sizeof(text));
+	log_debug("relay", "the producer gave up: %s", text);
+	if (r->gave_up_ms == 0)
+		r->gave_up_ms = clock_mono_ms();
+}
+
 static void on_error(rd_kafka_t *producer, int error, const char *reason, void *opaque)
 {
 	struct relay *const r = opaque;
-	char text[RELAY_WHY_MAX];
 
-	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+	(void)producer;
+	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
 		r->brokers_away = true;
-		return;
-	}
-	if (error != RD_KAFKA_RESP_ERR__FATAL) {
-		log_debug("relay", "%s: %s", rd_kafka_err2name(error), reason);
-		return;
-	}
-	(void)rd_kafka_fatal_error(producer, text, sizeof(text));
-	break_run(r, "the producer gave up: %s", text);
+	else if (error == RD_KAFKA_RESP_ERR__FATAL)
+		note_fatal(r);
+	else
+		log_debug("relay", "%s: %s", rd_kafka_err2name((rd_kafka_resp_err_t)error), reason);
 }
 
 static bool open_producer(struct relay *r, struct fail *fail)
@@ -264,7 +272,7 @@ static bool start_run(struct relay *r, struct fail *fail)
 		return false;
 	r->state = RUNNING;
 	r->next = r->run_first = r->run_last = 0;
-	r->in_flight = 0;
+	r->in_flight = r->gave_up_ms = 0;
 	r->brokers_away = false;
 	note_progress(r);
 	log_info("relay", "producer starts partition=%" PRId32, r->options.partition);
@@ -312,7 +320,9 @@ static bool send_row(void *context, const struct row *row)
 		RD_KAFKA_V_OPAQUE((void *)(intptr_t)row->id), RD_KAFKA_V_END);
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		rd_kafka_headers_destroy(headers); /* taken only where it succeeds */
-		if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+		if (error == RD_KAFKA_RESP_ERR__FATAL)
+			note_fatal(r);
+		else if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			break_run(r, "produce event %" PRId64 ": %s", row->id,
 				rd_kafka_err2str(error));
 		return false;
@@ -357,6 +367,16 @@ static void wait_for_news(struct relay *r, int wait_ms)
 		(void)!read(r->wake, &count, sizeof(count));
 }
 
+/* Between two producers; new rows do not shorten it. */
+static void pause_for(struct relay *r, int64_t pause_ms)
+{
+	const int64_t until = clock_mono_ms() + pause_ms;
+
+	for (int64_t left = pause_ms; left > 0 && !atomic_load(&r->stopping);
+		left = until - clock_mono_ms())
+		wait_for_news(r, (int)left);
+}
+
 /* With nothing on its way no report can say that the brokers are back. */
 static void ask_for_brokers(struct relay *r)
 {
@@ -384,7 +404,10 @@ static bool turn(struct relay *r, struct fail *fail)
 	struct progress_numbers n;
 
 	rd_kafka_poll(r->producer, 0);
-	if (r->state == RUNNING && !send_rows(r, fail)) {
+	if (r->gave_up_ms != 0 &&
+		(r->in_flight == 0 || clock_mono_ms() - r->gave_up_ms > PATIENCE_MS))
+		break_run(r, "the producer gave up");
+	if (r->state == RUNNING && r->gave_up_ms == 0 && !send_rows(r, fail)) {
 		if (fail->kind != FAIL_RETRY)
 			return false;
 		log_repeating(&r->repeat, LOG_WARNING, "relay", "%s", fail->text);
@@ -392,7 +415,7 @@ static bool turn(struct relay *r, struct fail *fail)
 	}
 	if (r->state == BROKEN) {
 		close_producer(r);
-		wait_for_news(r, (int)r->pause_ms);
+		pause_for(r, r->pause_ms);
 		r->pause_ms = r->pause_ms * 2 < PAUSE_MAX_MS ? r->pause_ms * 2 : PAUSE_MAX_MS;
 		return true;
 	}
@@ -431,7 +454,7 @@ static void *run(void *context)
 			log_repeating(&r->repeat, LOG_WARNING, "relay", "%s", fail.text);
 			if (r->producer)
 				rd_kafka_poll(r->producer, 0);
-			wait_for_news(r, IDLE_MS);
+			pause_for(r, IDLE_MS);
 		}
 	}
 	close_producer(r);

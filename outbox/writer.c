@@ -149,10 +149,12 @@ bool writer_turn(struct writer *w, int wait_ms, struct fail *fail)
 	if (!db_commit(w->db, fail)) /* ends the transaction either way */
 		goto refuse;
 
+	if (next.last > w->state.last) {
+		progress_commit(w->progress, next.last);
+		if (w->committed)
+			w->committed(w->committed_context);
+	}
 	w->state = next;
-	progress_commit(w->progress, next.last);
-	if (w->committed)
-		w->committed(w->committed_context);
 	answer_all(w->batch, count, NULL);
 	return true;
 

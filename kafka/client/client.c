@@ -107,10 +107,8 @@ static bool set_all(
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
 	/* A broker that is away is no error here: whoever waits for it says so. */
-	if (level <= 2)
-		log_error("kafka", "%s %s: %s", rd_kafka_name(client), facility, text);
-	else
-		log_debug("kafka", "%s %s: %s", rd_kafka_name(client), facility, text);
+	(void)level;
+	log_debug("kafka", "%s %s: %s", rd_kafka_name(client), facility, text);
 }
 
 rd_kafka_conf_t *kafka_conf(const struct kafka_settings *settings,

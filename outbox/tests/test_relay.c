@@ -1,1 +1,404 @@
-int main(void){return 0;}
+/* The whole outbox on librdkafka's mock cluster: what is committed is in the partition, in
+ * order, none left out, whatever the brokers answer. Copies are allowed: the reader drops
+ * them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include "kafka/client/headers.h"
+#include "outbox/outbox.h"
+#include "process/clock.h"
+
+#define API_PRODUCE 0 /* Kafka protocol, "API keys" */
+#define WAIT_MS     30000
+#define BROKERS     2
+
+struct fixture {
+	char directory[64], path[128];
+	rd_kafka_t *host; /* carries the mock cluster */
+	rd_kafka_mock_cluster_t *cluster;
+	struct outbox *outbox;
+	struct outbox_options options;
+};
+
+struct wish {
+	struct command command;
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	bool answered, refused;
+	unsigned count; /* rows to append */
+};
+
+static bool apply(void *service, struct outbox_tx *tx, struct command *command, struct fail *fail)
+{
+	const struct wish *const wish = (struct wish *)command;
+	int64_t id;
+
+	(void)service;
+	for (unsigned i = 0; i < wish->count; i++) {
+		struct event event = { .type = EVENT_STOCK_CHANGED, .sku = "A123",
+			.count = tx->last + 1 };
+
+		if (!rows_append(tx, &event, &id, fail))
+			return false;
+	}
+	return true;
+}
+
+static void on_answer(struct command *command, const struct fail *refused)
+{
+	struct wish *const wish = (struct wish *)command;
+
+	pthread_mutex_lock(&wish->lock);
+	wish->answered = true;
+	wish->refused = refused != NULL;
+	pthread_cond_signal(&wish->done);
+	pthread_mutex_unlock(&wish->lock);
+}
+
+/* Commits @count events and returns when they are acknowledged to their caller. */
+static void emit(struct fixture *f, unsigned count)
+{
+	struct wish wish = { .command = { .makes_event = true, .answer = on_answer },
+		.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER,
+		.count = count };
+
+	assert_true(outbox_put(f->outbox, &wish.command));
+	pthread_mutex_lock(&wish.lock);
+	while (!wish.answered)
+		pthread_cond_wait(&wish.done, &wish.lock);
+	pthread_mutex_unlock(&wish.lock);
+	assert_false(wish.refused);
+}
+
+static void start(struct fixture *f)
+{
+	struct fail fail = { 0 };
+
+	if (!outbox_open(&f->outbox, &f->options, &fail) ||
+		!outbox_start(f->outbox, apply, NULL, &fail))
+		fail_msg("%s", fail.text);
+}
+
+static void stop(struct fixture *f, int drain_ms)
+{
+	struct fail fail = { 0 };
+
+	if (!outbox_stop(f->outbox, drain_ms, &fail))
+		fail_msg("%s", fail.text);
+	outbox_close(&f->outbox);
+}
+
+static bool published(struct fixture *f, int64_t id, int wait_ms)
+{
+	const int64_t until = clock_mono_ms() + wait_ms;
+	struct outbox_status status;
+
+	do {
+		outbox_status_read(f->outbox, &status);
+		if (status.published >= id)
+			return true;
+		(void)usleep(2000);
+	} while (clock_mono_ms() < until);
+	return false;
+}
+
+static int make(void **state, int partitions)
+{
+	static struct fixture f;
+	char why[256];
+
+	memset(&f, 0, sizeof(f));
+	strcpy(f.directory, "/tmp/hw9-relay-XXXXXX");
+	if (!mkdtemp(f.directory))
+		return -1;
+	(void)snprintf(f.path, sizeof(f.path), "%s/store.db", f.directory);
+	f.host = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why, sizeof(why));
+	f.cluster = f.host ? rd_kafka_mock_cluster_new(f.host, BROKERS) : NULL;
+	if (!f.cluster || rd_kafka_mock_topic_create(f.cluster, "metrics", partitions, BROKERS))
+		return -1;
+	f.options = (struct outbox_options){ .service = "stock", .store = f.path, .partition = 1,
+		.max_rows = 1000000, .keep_seconds = 30,
+		.kafka = { .brokers = rd_kafka_mock_cluster_bootstraps(f.cluster),
+			.topic = "metrics" } };
+	start(&f);
+	*state = &f;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	return make(state, 2);
+}
+
+static int setup_three_partitions(void **state)
+{
+	return make(state, 3);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *const f = *state;
+	static const char *const ends[] = { "", "-wal", "-shm" };
+	char name[160];
+
+	if (f->outbox)
+		stop(f, 0);
+	rd_kafka_mock_cluster_destroy(f->cluster);
+	rd_kafka_destroy(f->host);
+	for (size_t i = 0; i < 3; i++) {
+		(void)snprintf(name, sizeof(name), "%s%s", f->path, ends[i]);
+		(void)unlink(name);
+	}
+	return rmdir(f->directory);
+}
+
+struct reading {
+	int64_t highest;  /* number */
+	unsigned records, copies, foreign;
+	bool whole; /* each number first seen right behind the one before */
+};
+
+static void read_record(struct reading *reading, const rd_kafka_message_t *record)
+{
+	struct record_headers headers;
+	char wanted[64];
+
+	headers_read(record, &headers);
+	reading->records++;
+	if (headers.id == 0) {
+		reading->foreign++;
+		return;
+	}
+	(void)snprintf(wanted, sizeof(wanted), "\"count\":%" PRId64 ",", headers.id);
+	assert_non_null(memmem(record->payload, record->len, wanted, strlen(wanted)));
+	assert_memory_equal(record->key, "A123", 4);
+	assert_int_equal(strncmp(headers.source, "stock/", 6), 0);
+	assert_true(headers.time_ms > 0);
+	if (headers.id <= reading->highest) {
+		reading->copies++;
+		return;
+	}
+	reading->whole = reading->whole && headers.id == reading->highest + 1;
+	reading->highest = headers.id;
+}
+
+/* Everything in @partition, as a reader would take it. */
+static struct reading read_partition(struct fixture *f, int32_t partition)
+{
+	struct reading reading = { .whole = true };
+	rd_kafka_conf_t *const conf = rd_kafka_conf_new();
+	rd_kafka_topic_partition_list_t *const list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_t *consumer;
+	char why[256];
+	bool end = false;
+
+	rd_kafka_conf_set(conf, "bootstrap.servers", f->options.kafka.brokers, why, sizeof(why));
+	rd_kafka_conf_set(conf, "group.id", "test", why, sizeof(why));
+	rd_kafka_conf_set(conf, "enable.partition.eof", "true", why, sizeof(why));
+	rd_kafka_conf_set(conf, "enable.auto.commit", "false", why, sizeof(why));
+	consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
+	assert_non_null(consumer);
+	rd_kafka_poll_set_consumer(consumer);
+	rd_kafka_topic_partition_list_add(list, "metrics", partition)->offset =
+		RD_KAFKA_OFFSET_BEGINNING;
+	assert_int_equal(rd_kafka_assign(consumer, list), 0);
+	for (const int64_t until = clock_mono_ms() + WAIT_MS; !end && clock_mono_ms() < until;) {
+		rd_kafka_message_t *const record = rd_kafka_consumer_poll(consumer, 100);
+
+		if (!record)
+			continue;
+		end = record->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+		if (record->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			read_record(&reading, record);
+		rd_kafka_message_destroy(record);
+	}
+	assert_true(end);
+	rd_kafka_topic_partition_list_destroy(list);
+	rd_kafka_consumer_close(consumer);
+	rd_kafka_destroy(consumer);
+	return reading;
+}
+
+static void assert_all_there(struct fixture *f, int64_t count)
+{
+	const struct reading reading = read_partition(f, 1);
+
+	assert_true(reading.whole);
+	assert_int_equal(reading.highest, count);
+	assert_int_equal(read_partition(f, 0).records, 0);
+}
+
+static void every_row_becomes_a_record_of_its_partition_in_order(void **state)
+{
+	struct fixture *const f = *state;
+
+	emit(f, 1);
+	emit(f, 3000);
+	for (int i = 0; i < 50; i++)
+		emit(f, 1);
+	assert_true(published(f, 3051, WAIT_MS));
+	assert_all_there(f, 3051);
+	assert_int_equal(read_partition(f, 1).copies, 0);
+}
+
+/* ATTACKS A1: the first request of a new producer is refused by a broker that no longer
+ * leads; with several in flight the second one would be accepted. */
+static void a_refused_first_request_loses_nothing(void **state)
+{
+	static const unsigned waiting[] = { 1, 20, 2000 };
+	struct fixture *const f = *state;
+	int64_t total = 0;
+
+	for (size_t i = 0; i < 3; i++) {
+		rd_kafka_mock_push_request_errors(f->cluster, API_PRODUCE, 1,
+			RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+		emit(f, waiting[i]);
+		emit(f, waiting[i]);
+		total += 2 * waiting[i];
+		assert_true(published(f, total, WAIT_MS));
+		stop(f, 0);
+		start(f);
+	}
+	assert_true(published(f, total, WAIT_MS));
+	assert_all_there(f, total);
+}
+
+static void errors_in_the_middle_lose_nothing(void **state)
+{
+	static const rd_kafka_resp_err_t errors[] = { RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+		RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+		RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+		RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+		RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID, RD_KAFKA_RESP_ERR_INVALID_MSG };
+	struct fixture *const f = *state;
+	int64_t total = 0;
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		for (int burst = 0; burst < 10; burst++) {
+			if (burst == 3)
+				rd_kafka_mock_push_request_errors(
+					f->cluster, API_PRODUCE, 2, errors[i], errors[i]);
+			emit(f, 20);
+			total += 20;
+		}
+		assert_true(published(f, total, WAIT_MS));
+	}
+	assert_all_there(f, total);
+}
+
+/* ATTACKS A3. */
+static void a_row_that_kafka_refuses_stays_first_and_is_named(void **state)
+{
+	struct fixture *const f = *state;
+	char why[RELAY_WHY_MAX];
+	const rd_kafka_resp_err_t no = RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+
+	emit(f, 5);
+	assert_true(published(f, 5, WAIT_MS));
+	rd_kafka_mock_push_request_errors(
+		f->cluster, API_PRODUCE, 6, no, no, no, no, no, no);
+	emit(f, 1);
+	emit(f, 1);
+	emit(f, 20);
+	for (int i = 0; i < 500 && outbox_holds(f->outbox, why); i++)
+		(void)usleep(10000);
+	assert_non_null(strstr(why, "is refused"));
+	assert_false(published(f, 6, 0));
+	assert_int_equal(read_partition(f, 1).highest, 5); /* nothing overtook it */
+	assert_true(published(f, 27, 2 * WAIT_MS));
+	assert_all_there(f, 27);
+	for (int i = 0; i < 500 && !outbox_holds(f->outbox, why); i++)
+		(void)usleep(10000);
+	assert_true(outbox_holds(f->outbox, why));
+}
+
+static void brokers_that_are_away_only_delay(void **state)
+{
+	struct fixture *const f = *state;
+
+	emit(f, 10);
+	assert_true(published(f, 10, WAIT_MS));
+	for (int32_t broker = 1; broker <= BROKERS; broker++)
+		rd_kafka_mock_broker_set_down(f->cluster, broker);
+	for (int i = 0; i < 30; i++)
+		emit(f, 10); /* still accepted */
+	assert_false(published(f, 310, 1000));
+	for (int32_t broker = 1; broker <= BROKERS; broker++)
+		rd_kafka_mock_broker_set_up(f->cluster, broker);
+	assert_true(published(f, 310, WAIT_MS));
+	assert_all_there(f, 310);
+}
+
+static void a_new_leader_is_found(void **state)
+{
+	struct fixture *const f = *state;
+
+	for (int i = 0; i < 40; i++) {
+		if (i % 10 == 5)
+			rd_kafka_mock_partition_set_leader(
+				f->cluster, "metrics", 1, i % 20 == 5 ? 1 : 2);
+		emit(f, 25);
+	}
+	assert_true(published(f, 1000, WAIT_MS));
+	assert_all_there(f, 1000);
+}
+
+static void a_restart_begins_at_the_first_row_that_is_kept(void **state)
+{
+	struct fixture *const f = *state;
+
+	for (int i = 0; i < 5; i++) {
+		emit(f, 100);
+		stop(f, i % 2 ? WAIT_MS : 0); /* now and then before Kafka has everything */
+		start(f);
+	}
+	assert_true(published(f, 500, WAIT_MS));
+	assert_all_there(f, 500);
+	assert_true(read_partition(f, 1).copies > 0);
+}
+
+static void a_topic_with_another_number_of_partitions_is_not_written_to(void **state)
+{
+	struct fixture *const f = *state;
+	char why[RELAY_WHY_MAX] = "";
+
+	emit(f, 10);
+	for (int i = 0; i < 1000 && !strstr(why, "partitions"); i++) {
+		assert_false(outbox_holds(f->outbox, why));
+		(void)usleep(10000);
+	}
+	assert_non_null(strstr(why, "has 3 partitions and must have 2"));
+	for (int32_t partition = 0; partition < 3; partition++)
+		assert_int_equal(read_partition(f, partition).records, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(every_row_becomes_a_record_of_its_partition_in_order),
+		TEST(a_refused_first_request_loses_nothing),
+		TEST(errors_in_the_middle_lose_nothing),
+		TEST(a_row_that_kafka_refuses_stays_first_and_is_named),
+		TEST(brokers_that_are_away_only_delay),
+		TEST(a_new_leader_is_found),
+		TEST(a_restart_begins_at_the_first_row_that_is_kept),
+		cmocka_unit_test_setup_teardown(
+			a_topic_with_another_number_of_partitions_is_not_written_to,
+			setup_three_partitions, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

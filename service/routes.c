@@ -1,0 +1,59 @@
+#include "service/routes.h"
+
+#include <string.h>
+
+const struct field_names service_names = {
+	.valid = event_name_valid,
+	.room = EVENT_NAME_MAX,
+	.shape = "1 to 63 of the characters A-Z a-z 0-9 . _ ~ -",
+};
+
+void service_answer_refused(struct http_request *request, const struct fail *refused)
+{
+	if (!refused || refused->kind == FAIL_RETRY) {
+		http_answer_header(request, "Retry-After", "1");
+		http_answer_problem(request, 503, NULL, "not done, try again: %s",
+			refused ? refused->text : "the service is busy or stops");
+	} else if (refused->kind == FAIL_UNSURE) {
+		http_answer_problem(request, 500, NULL,
+			"unknown whether it was done: %s; read it again", refused->text);
+	} else {
+		http_answer_problem(request, 500, NULL, "not done: %s", refused->text);
+	}
+}
+
+static void handle_livez(struct http_request *request, void *context)
+{
+	(void)context;
+	health_answer_live(request);
+}
+
+static bool kafka_holds(void *context, char why[HEALTH_TEXT_MAX])
+{
+	return outbox_holds(service_outbox(context), why);
+}
+
+static void handle_readyz(struct http_request *request, void *context)
+{
+	static const struct health_check checks[] = { { "kafka", kafka_holds } };
+
+	_Static_assert(RELAY_WHY_MAX <= HEALTH_TEXT_MAX, "a reason fits");
+	health_answer_ready(request, checks, sizeof(checks) / sizeof(checks[0]), context);
+}
+
+static void handle_outbox(struct http_request *request, void *context)
+{
+	struct outbox_status status;
+
+	outbox_status_read(service_outbox(context), &status);
+	http_answer_json(request, 200,
+		json_pack("{s:s, s:I, s:I, s:I}", "source", status.source, "last",
+			(json_int_t)status.last, "published", (json_int_t)status.published,
+			"waiting", (json_int_t)status.waiting));
+}
+
+const struct http_route common_routes[COMMON_ROUTES] = {
+	{ "GET", "/livez", handle_livez, false },
+	{ "GET", "/readyz", handle_readyz, false },
+	{ "GET", "/outbox", handle_outbox, false },
+};

@@ -1,0 +1,12 @@
+/* service/routes.h - the routes every service has: /livez, /readyz, /outbox. */
+#ifndef SERVICE_ROUTES_H
+#define SERVICE_ROUTES_H
+
+#include "service/service.h"
+
+#define COMMON_ROUTES 3
+extern const struct http_route common_routes[COMMON_ROUTES];
+
+struct outbox *service_outbox(struct service *service);
+
+#endif

@@ -1,0 +1,263 @@
+#include "service/service.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <curl/curl.h>
+
+#include "process/log.h"
+#include "process/stop.h"
+#include "service/routes.h"
+#include "service/simulator.h"
+
+#define SETTINGS_MAX 24
+#define ROUTES_MAX   24
+#define DRAIN_MS     5000 /* docker stop gives ten seconds in all */
+
+struct service {
+	const struct service_definition *definition;
+	struct service_settings *settings;
+	struct settings_passed passed;
+	char store[2 * SETTING_TEXT_MAX];
+	char source[ROWS_SOURCE_MAX];
+	struct http_route routes[ROUTES_MAX];
+	struct outbox *outbox;
+	struct db *reader;
+	pthread_mutex_t reader_lock;
+	void *state;
+	struct http_server *http;
+	struct simulator *simulator;
+};
+
+#define OFFSET(field) offsetof(struct service_settings, field)
+static const struct setting common[] = {
+	{ "KAFKA_BROKERS", SETTING_TEXT, OFFSET(kafka_brokers), "kafka1:9092,kafka2:9092", 1, 1000,
+		"bootstrap servers" },
+	{ "TOPIC", SETTING_TEXT, OFFSET(topic), "metrics", 1, 249, "topic" },
+	{ "HTTP_ADDRESS", SETTING_TEXT, OFFSET(http_address), "127.0.0.1", 1, 45, "bind address" },
+	{ "HTTP_PORT", SETTING_NUMBER, OFFSET(http_port), "", 0, 65535, "port, 0: any" },
+	{ "STATE_DIRECTORY", SETTING_TEXT, OFFSET(state_directory), ".", 1, 900, "where files go" },
+	{ "STORE", SETTING_TEXT, OFFSET(store), "", 1, 900, "SQLite file, there" },
+	{ "SIMULATE_PER_SECOND", SETTING_NUMBER, OFFSET(simulate_per_second), "0", 0, 100000,
+		"simulated commands a second, 0: none" },
+	{ "SIMULATE_SEED", SETTING_NUMBER, OFFSET(simulate_seed), "1", 0, INT64_MAX,
+		"makes a simulation repeatable" },
+	{ "OUTBOX_MAX_ROWS", SETTING_NUMBER, OFFSET(outbox_max_rows), "1000000", 1, 1000000000,
+		"events that may wait for Kafka, then 503" },
+	{ "OUTBOX_KEEP_SECONDS", SETTING_NUMBER, OFFSET(outbox_keep_seconds), "30", 2, 86400,
+		"how long acknowledged rows stay" },
+	{ "LOG_LEVEL", SETTING_LEVEL, OFFSET(log_level), "info", 0, 0,
+		"debug, info, warning or error" },
+};
+
+const struct service_settings *service_settings(const struct service *service)
+{
+	return service->settings;
+}
+
+struct kafka_settings service_kafka(const struct service *service)
+{
+	return (struct kafka_settings){ .brokers = service->settings->kafka_brokers,
+		.topic = service->settings->topic, .passed = &service->passed };
+}
+
+void *service_state(const struct service *service)
+{
+	return service->state;
+}
+
+const char *service_source(const struct service *service)
+{
+	return service->source;
+}
+
+struct outbox *service_outbox(struct service *service)
+{
+	return service->outbox;
+}
+
+bool service_put(struct service *service, struct command *command)
+{
+	return outbox_put(service->outbox, command);
+}
+
+struct db *service_read_begin(struct service *service)
+{
+	pthread_mutex_lock(&service->reader_lock);
+	return service->reader;
+}
+
+void service_read_end(struct service *service)
+{
+	pthread_mutex_unlock(&service->reader_lock);
+}
+
+/* The common settings with this service's defaults, and its own behind them. */
+static struct program describe(const struct service_definition *d, struct setting *table)
+{
+	static const char usage[] =
+		"  no word        runs the service until SIGTERM\n"
+		"  healthcheck    asks a running one whether it is ready: exit status 0, or 1\n"
+		"  --help, --version\n"
+		"Exit status: 0 stopped, 1 failed, 2 wrong settings, 3 another process has the "
+		"store or port.\n";
+	const size_t count = sizeof(common) / sizeof(common[0]);
+
+	assert(count + d->setting_count <= SETTINGS_MAX);
+	memcpy(table, common, sizeof(common));
+	for (size_t i = 0; i < count; i++) {
+		if (table[i].offset == OFFSET(http_port))
+			table[i].initial = d->port;
+		if (table[i].offset == OFFSET(store))
+			table[i].initial = d->store;
+	}
+	if (d->setting_count > 0)
+		memcpy(table + count, d->settings, d->setting_count * sizeof(*table));
+	return (struct program){ .name = d->program, .summary = d->summary, .usage = usage,
+		.settings = table, .count = count + d->setting_count };
+}
+
+static void build_routes(struct service *s)
+{
+	const struct service_definition *const d = s->definition;
+
+	assert(d->route_count + COMMON_ROUTES <= ROUTES_MAX);
+	memcpy(s->routes, common_routes, sizeof(common_routes));
+	memcpy(s->routes + COMMON_ROUTES, d->routes, d->route_count * sizeof(*d->routes));
+}
+
+static bool open_store(struct service *s, struct fail *fail)
+{
+	const struct service_settings *const w = s->settings;
+	const struct outbox_options options = { .service = s->definition->name, .store = s->store,
+		.partition = s->definition->partition, .max_rows = w->outbox_max_rows,
+		.keep_seconds = w->outbox_keep_seconds, .kafka = service_kafka(s) };
+	struct outbox_status status;
+
+	if (mkdir(w->state_directory, 0750) != 0 && errno != EEXIST)
+		return fail_errno(fail, FAIL_FATAL, errno, "make directory %s", w->state_directory);
+	if (*w->store == '/' || strstr(w->store, "://"))
+		(void)snprintf(s->store, sizeof(s->store), "%s", w->store);
+	else
+		(void)snprintf(s->store, sizeof(s->store), "%s/%s", w->state_directory, w->store);
+	if (!outbox_open(&s->outbox, &options, fail))
+		return false;
+	outbox_status_read(s->outbox, &status);
+	memcpy(s->source, status.source, sizeof(s->source));
+	return s->definition->make_tables(outbox_db(s->outbox), fail) &&
+	       db_open(&s->reader, s->store, DB_READER, fail);
+}
+
+static bool start_http(struct service *s, struct fail *fail)
+{
+	const struct http_options options = { .address = s->settings->http_address,
+		.port = s->settings->http_port, .routes = s->routes,
+		.route_count = s->definition->route_count + COMMON_ROUTES, .context = s };
+
+	if (!http_server_start(&s->http, &options, fail))
+		return false;
+	log_info("http", "listening address=%s port=%u", options.address,
+		http_server_port(s->http));
+	return true;
+}
+
+/* Up: far end first, so that nothing pours into a missing sink. Down: sources first, then
+ * everything taken is answered, then the sinks. Each step knows whether it has to be undone. */
+static bool run(struct service *s, struct fail *fail)
+{
+	const struct service_definition *const d = s->definition;
+	struct fail second = { 0 };
+	bool good = open_store(s, fail) && outbox_start(s->outbox, d->apply, s, fail) &&
+		    (!d->start || d->start(s, &s->state, fail)) && start_http(s, fail) &&
+		    simulator_start(&s->simulator, s, d, fail);
+
+	if (good) {
+		log_info("main", "%s %s runs brokers=%s topic=%s simulate_per_second=%" PRId64,
+			d->program, program_version_text(), s->settings->kafka_brokers,
+			s->settings->topic, s->settings->simulate_per_second);
+		while (!stop_wait(-1))
+			;
+		log_info("main", "stopping");
+	}
+	simulator_stop(s->simulator);
+	if (s->http)
+		http_server_quiesce(s->http);
+	if (s->state)
+		d->stop(s->state);
+	if (s->outbox && !outbox_stop(s->outbox, DRAIN_MS, &second) && good) {
+		*fail = second;
+		good = false;
+	}
+	http_server_stop(&s->http);
+	simulator_free(&s->simulator);
+	if (s->state)
+		d->free(s->state);
+	db_close(&s->reader);
+	outbox_close(&s->outbox);
+	return good;
+}
+
+static bool prepare(struct service *s, const struct program *program, int argc, char **argv,
+	struct fail *fail)
+{
+	static const struct kafka_property *const fixed[] = { relay_fixed, NULL };
+
+	const bool good = settings_read(program, argc, argv, s->settings, &s->passed, fail);
+	const bool passed_good = kafka_settings_check(program, &s->passed, fixed, fail);
+
+	if (!good || !passed_good) /* both have spoken: all complaints come at once */
+		return false;
+	log_level_set(s->settings->log_level);
+	return true;
+}
+
+int service_main(const struct service_definition *definition, int argc, char **argv)
+{
+	struct setting table[SETTINGS_MAX];
+	const struct program program = describe(definition, table);
+	const bool check = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
+	const int skipped = check ? 2 : 1;
+	struct service *s;
+	struct fail fail = { 0 };
+	int status;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			program_help(&program);
+			return 0;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			program_version(&program);
+			return 0;
+		}
+	}
+	s = calloc(1, sizeof(*s));
+	if (!s || !(s->settings = calloc(1, definition->settings_size))) {
+		free(s);
+		return 1;
+	}
+	s->definition = definition;
+	pthread_mutex_init(&s->reader_lock, NULL);
+	build_routes(s);
+	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
+	if (!prepare(s, &program, argc - skipped, argv + skipped, &fail))
+		status = fail_exit_status(&fail);
+	else if (check)
+		status = health_ask(s->settings->http_address, s->settings->http_port);
+	else if (stop_on_signals(&fail) && run(s, &fail))
+		status = 0;
+	else
+		status = fail_exit_status(&fail);
+	if (fail.kind != FAIL_NONE)
+		log_error("main", "%s: %s", definition->program, fail.text);
+	curl_global_cleanup();
+	pthread_mutex_destroy(&s->reader_lock);
+	free(s->settings);
+	free(s);
+	return status;
+}

@@ -1,0 +1,75 @@
+/* service/service.h - the life of a service: settings, store, relay, HTTP, simulator, stop.
+ *
+ * A service of ours is described by a struct service_definition; service_main does the rest.
+ * Everything on the way is the same for all: what a caller asks becomes a command in the
+ * queue, and is answered after the commit. */
+#ifndef SERVICE_SERVICE_H
+#define SERVICE_SERVICE_H
+
+#include "http/fields.h"
+#include "http/health.h"
+#include "outbox/outbox.h"
+#include "process/log.h"
+#include "process/settings.h"
+
+struct service;
+
+struct service_settings { /* first member of a service's own settings */
+	char kafka_brokers[SETTING_TEXT_MAX], topic[SETTING_TEXT_MAX];
+	char http_address[SETTING_TEXT_MAX];
+	int64_t http_port;
+	char state_directory[SETTING_TEXT_MAX], store[SETTING_TEXT_MAX];
+	int64_t simulate_per_second, simulate_seed;
+	int64_t outbox_max_rows, outbox_keep_seconds;
+	enum log_level log_level;
+};
+
+struct service_definition {
+	const char *name;    /* "cart" */
+	const char *program; /* "cart-service" */
+	const char *summary, *port, *store;
+	int32_t partition;
+
+	const struct setting *settings; /* its own, beyond the common ones; or NULL */
+	size_t setting_count, settings_size;
+
+	const struct http_route *routes; /* its own; context is the struct service */
+	size_t route_count;
+
+	bool (*make_tables)(struct db *db, struct fail *fail);
+	writer_apply *apply; /* context is the struct service */
+
+	/* What else it runs, between the outbox and HTTP; or NULL. The state is found again
+	 * with service_state. `stop` answers whatever waits there. */
+	bool (*start)(struct service *service, void **state, struct fail *fail);
+	void (*stop)(void *state);
+	void (*free)(void *state); /* after the last command was answered */
+
+	/* Makes a command for the simulator out of a random number. Its `answer` is set. */
+	void (*simulate)(struct service *service, struct command *command, uint64_t random);
+	size_t command_size;
+};
+
+/* The whole of main. Returns the exit status. */
+int service_main(const struct service_definition *definition, int argc, char **argv);
+
+const struct service_settings *service_settings(const struct service *service);
+struct kafka_settings service_kafka(const struct service *service);
+void *service_state(const struct service *service);
+const char *service_source(const struct service *service);
+
+/* False where the command was not taken: the queue is full, or the service stops. */
+bool service_put(struct service *service, struct command *command);
+
+/* A connection that reads, for one caller at a time: not kept for longer than a query. */
+struct db *service_read_begin(struct service *service);
+void service_read_end(struct service *service);
+
+/* Answers for a command that was refused, or not taken (@refused NULL): 503 with Retry-After
+ * where it may work later, 500 where nobody can say whether it was done. */
+void service_answer_refused(struct http_request *request, const struct fail *refused);
+
+/* What an id looks like in a request. */
+extern const struct field_names service_names;
+
+#endif

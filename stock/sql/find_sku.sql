@@ -1,0 +1,1 @@
+SELECT price_cents, count, event_id FROM stock WHERE sku = ?1

@@ -1,0 +1,134 @@
+/* The store of stock on a real SQLite file: what is put is found, and says its event. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "stock/simulator.h"
+#include "stock/store.h"
+#include "tests/support/store_fixture.h"
+
+#define STEPS_MAX 50
+
+static int setup(void **state)
+{
+	static struct store_fixture f;
+
+	*state = &f;
+	return store_fixture_open(&f, "stock", store_make_tables, store_apply) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	return store_fixture_remove(*state) ? 0 : -1;
+}
+
+static struct stock_command put(
+	struct store_fixture *f, const char *sku, int64_t price_cents, int64_t count)
+{
+	struct stock_command asked = { .count = count, .price_cents = price_cents };
+	struct fail fail = { 0 };
+
+	strcpy(asked.sku, sku);
+	assert_true(store_fixture_ask(f, &asked.command, &fail));
+	return asked;
+}
+
+static void a_new_sku_is_created_and_a_known_one_changed(void **state)
+{
+	struct store_fixture *const f = *state;
+	struct stock_command answer = put(f, "A123", 1250, 100);
+	struct fail fail = { 0 };
+	struct sku sku;
+	bool found;
+
+	assert_true(answer.created);
+	assert_int_equal(answer.event_id, 1);
+	store_fixture_last_event(f, "{\"type\":\"sku_created\",\"service\":\"stock\","
+				    "\"timestamp\":\"2025-07-08T19:15:32Z\",\"payload\":"
+				    "{\"sku\":\"A123\",\"price\":12.5,\"count\":100}}");
+	answer = put(f, "A123", 1250, 12);
+	assert_false(answer.created);
+	assert_int_equal(answer.event_id, 2);
+	store_fixture_last_event(f, "{\"type\":\"stock_changed\",\"service\":\"stock\","
+				    "\"timestamp\":\"2025-07-08T19:15:32Z\",\"payload\":"
+				    "{\"sku\":\"A123\",\"count\":12,\"price\":12.5}}");
+	assert_true(store_find(&f->fault.db, "A123", &sku, &found, &fail));
+	assert_true(found);
+	assert_int_equal(sku.count, 12);
+	assert_int_equal(sku.event_id, 2);
+	assert_true(store_find(&f->fault.db, "B7", &sku, &found, &fail));
+	assert_false(found);
+}
+
+static void remember(void *context, const struct sku *sku)
+{
+	strcat(context, sku->sku);
+	strcat(context, " ");
+}
+
+static void a_list_goes_on_behind_a_sku(void **state)
+{
+	struct store_fixture *const f = *state;
+	struct fail fail = { 0 };
+	char seen[256] = "";
+
+	put(f, "b", 1, 1);
+	put(f, "a", 1, 1);
+	put(f, "c", 1, 1);
+	assert_true(store_list(&f->fault.db, "", 2, remember, seen, &fail));
+	assert_string_equal(seen, "a b ");
+	assert_true(store_list(&f->fault.db, "b", 2, remember, seen, &fail));
+	assert_string_equal(seen, "a b c ");
+}
+
+static void putting_a_sku_is_all_or_nothing(void **state)
+{
+	struct store_fixture *const f = *state;
+	bool done = false;
+
+	for (int nth = 0; !done; nth++) {
+		struct stock_command asked = { .count = 1, .price_cents = 1, .sku = "A123" };
+		struct fail fail = { 0 };
+
+		assert_in_range(nth, 0, STEPS_MAX);
+		fault_at(&f->fault, nth, FAIL_RETRY);
+		done = store_fixture_ask(f, &asked.command, &fail);
+		fault_off(&f->fault);
+		assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM stock"), done);
+		assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM outbox"), done);
+	}
+}
+
+static void the_simulator_asks_for_what_a_request_could_ask_for(void **state)
+{
+	struct stock_command asked;
+
+	(void)state;
+	for (uint64_t i = 0; i < 10000; i++) {
+		memset(&asked, 0, sizeof(asked));
+		stock_simulate(NULL, &asked.command, i * 0x9e3779b97f4a7c15u);
+		assert_true(event_name_valid(asked.sku, strlen(asked.sku)));
+		assert_in_range(asked.count, 0, EVENT_LEVEL_MAX);
+		assert_in_range(asked.price_cents, 0, EVENT_CENTS_MAX);
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_new_sku_is_created_and_a_known_one_changed),
+		TEST(a_list_goes_on_behind_a_sku),
+		TEST(putting_a_sku_is_all_or_nothing),
+		TEST(the_simulator_asks_for_what_a_request_could_ask_for),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
