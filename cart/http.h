@@ -1,0 +1,11 @@
+/* cart/http.h - turns a request into a command, and a result into an answer. */
+#ifndef CART_HTTP_H
+#define CART_HTTP_H
+
+#include "cart/command.h"
+#include "service/service.h"
+
+#define CART_ROUTES 2
+extern const struct http_route cart_routes[CART_ROUTES];
+
+#endif

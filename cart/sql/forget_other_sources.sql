@@ -1,0 +1,1 @@
+DELETE FROM stock_levels WHERE source <> ?1

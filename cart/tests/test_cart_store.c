@@ -1,0 +1,214 @@
+/* The store of cart on a real SQLite file: what fits is added, what does not is refused, and
+ * both are events; what cart knows of stock never goes back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cart/store.h"
+#include "tests/support/store_fixture.h"
+
+#define STEPS_MAX 60
+#define SOURCE    "stock/00000001"
+
+static int setup(void **state)
+{
+	static struct store_fixture f;
+
+	*state = &f;
+	return store_fixture_open(&f, "cart", store_make_tables, store_apply) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	return store_fixture_remove(*state) ? 0 : -1;
+}
+
+static void learn(
+	struct store_fixture *f, const char *source, const char *sku, int64_t id, int64_t count)
+{
+	static struct learn_levels asked;
+	struct fail fail = { 0 };
+
+	memset(&asked, 0, sizeof(asked));
+	asked.cart.kind = CART_LEARN_LEVELS;
+	asked.count = 1;
+	asked.next_offset = id;
+	asked.levels[0] = (struct level){ .event_id = id, .count = count, .price_cents = 1250 };
+	strcpy(asked.levels[0].sku, sku);
+	strcpy(asked.levels[0].source, source);
+	assert_true(store_fixture_ask(f, &asked.cart.command, &fail));
+}
+
+static struct add_item wish(int64_t count)
+{
+	return (struct add_item){ .cart = { .command = { .makes_event = true },
+					  .kind = CART_ADD_ITEM },
+		.cart_id = "xyz123", .sku = "A123", .count = count };
+}
+
+static struct add_item add(struct store_fixture *f, int64_t count)
+{
+	struct add_item item = wish(count);
+	struct fail fail = { 0 };
+
+	assert_true(store_fixture_ask(f, &item.cart.command, &fail));
+	return item;
+}
+
+static int64_t level_of(struct store_fixture *f)
+{
+	return store_fixture_number(f, "SELECT coalesce(max(count), -1) FROM stock_levels");
+}
+
+static void what_fits_is_added_and_what_does_not_is_refused(void **state)
+{
+	struct store_fixture *const f = *state;
+	struct add_item item;
+
+	learn(f, SOURCE, "A123", 1, 6);
+	item = add(f, 2);
+	assert_int_equal(item.result, ADD_DONE);
+	assert_int_equal(item.in_cart, 2);
+	assert_int_equal(item.event_id, 1);
+	store_fixture_last_event(f, "{\"type\":\"cart_item_added\",\"service\":\"cart\","
+				    "\"timestamp\":\"2025-07-08T19:15:32Z\",\"payload\":{"
+				    "\"cartId\":\"xyz123\",\"sku\":\"A123\",\"count\":2,"
+				    "\"status\":\"success\"}}");
+	item = add(f, 5); /* 2 are in the cart, 6 in stock */
+	assert_int_equal(item.result, ADD_NOT_ENOUGH_STOCK);
+	assert_int_equal(item.in_cart, 2);
+	store_fixture_last_event(f, "{\"type\":\"cart_item_failed\",\"service\":\"cart\","
+				    "\"timestamp\":\"2025-07-08T19:15:32Z\",\"payload\":{"
+				    "\"cartId\":\"xyz123\",\"sku\":\"A123\",\"count\":5,"
+				    "\"status\":\"failed\",\"reason\":\"not enough stock\"}}");
+	item = add(f, 4); /* exactly what there is */
+	assert_int_equal(item.result, ADD_DONE);
+	assert_int_equal(item.in_cart, 6);
+}
+
+static void an_unknown_sku_is_asked_for_before_anything_is_decided(void **state)
+{
+	struct store_fixture *const f = *state;
+	struct add_item item = add(f, 1);
+	struct fail fail = { 0 };
+
+	assert_int_equal(item.result, ADD_ASK_STOCK);
+	assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM outbox"), 0);
+	item.asked = true; /* stock said: there is none */
+	assert_true(store_fixture_ask(f, &item.cart.command, &fail));
+	assert_int_equal(item.result, ADD_UNKNOWN_SKU);
+	assert_int_equal(item.event_id, 1);
+	item = wish(1);
+	item.asked = item.known = true; /* stock said: seven */
+	item.level = (struct level){ .sku = "A123", .source = SOURCE, .event_id = 3, .count = 7 };
+	assert_true(store_fixture_ask(f, &item.cart.command, &fail));
+	assert_int_equal(item.result, ADD_DONE);
+	assert_int_equal(level_of(f), 7);
+}
+
+/* ATTACKS D5. */
+static void an_older_event_does_not_set_a_level_back(void **state)
+{
+	struct store_fixture *const f = *state;
+
+	learn(f, SOURCE, "A123", 5, 50);
+	learn(f, SOURCE, "A123", 3, 30); /* a copy of an older event */
+	assert_int_equal(level_of(f), 50);
+	learn(f, SOURCE, "A123", 6, 60);
+	assert_int_equal(level_of(f), 60);
+}
+
+static void a_new_stock_store_empties_the_view_of_the_old_one(void **state)
+{
+	struct store_fixture *const f = *state;
+
+	learn(f, SOURCE, "A123", 5, 50);
+	learn(f, SOURCE, "B7", 6, 70);
+	learn(f, "stock/00000002", "A123", 1, 10); /* numbers start anew */
+	assert_int_equal(level_of(f), 10);
+	assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM stock_levels"), 1);
+}
+
+static void the_position_is_kept_with_the_levels(void **state)
+{
+	struct store_fixture *const f = *state;
+	struct fail fail = { 0 };
+	int64_t offset;
+
+	assert_true(store_position(&f->fault.db, &offset, &fail));
+	assert_int_equal(offset, -1);
+	learn(f, SOURCE, "A123", 5, 50);
+	assert_true(store_position(&f->fault.db, &offset, &fail));
+	assert_int_equal(offset, 5);
+}
+
+/* Whichever step breaks, cart and outbox agree: both know the item, or neither. */
+static void adding_an_item_is_all_or_nothing(void **state)
+{
+	struct store_fixture *const f = *state;
+	bool done = false;
+
+	learn(f, SOURCE, "A123", 1, 6);
+	for (int nth = 0; !done; nth++) {
+		struct add_item item = wish(2);
+		struct fail fail = { 0 };
+
+		assert_in_range(nth, 0, STEPS_MAX);
+		fault_at(&f->fault, nth, FAIL_RETRY);
+		done = store_fixture_ask(f, &item.cart.command, &fail);
+		fault_off(&f->fault);
+		assert_int_equal(
+			store_fixture_number(f, "SELECT coalesce(sum(count), 0) FROM cart_items"),
+			done ? 2 : 0);
+		assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM outbox"), done);
+		assert_true(done || fail.kind == FAIL_RETRY);
+	}
+}
+
+static void learning_is_all_or_nothing(void **state)
+{
+	struct store_fixture *const f = *state;
+	static struct learn_levels asked;
+	bool done = false;
+
+	asked.cart.kind = CART_LEARN_LEVELS;
+	asked.count = 2;
+	asked.next_offset = 9;
+	asked.levels[0] = (struct level){ .sku = "A", .source = SOURCE, .event_id = 1 };
+	asked.levels[1] = (struct level){ .sku = "B", .source = SOURCE, .event_id = 2 };
+	for (int nth = 0; !done; nth++) {
+		struct fail fail = { 0 };
+
+		assert_in_range(nth, 0, STEPS_MAX);
+		fault_at(&f->fault, nth, FAIL_RETRY);
+		done = store_fixture_ask(f, &asked.cart.command, &fail);
+		fault_off(&f->fault);
+		assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM stock_levels"),
+			done ? 2 : 0);
+		assert_int_equal(store_fixture_number(f, "SELECT next_offset FROM stock_position"),
+			done ? 9 : -1);
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(what_fits_is_added_and_what_does_not_is_refused),
+		TEST(an_unknown_sku_is_asked_for_before_anything_is_decided),
+		TEST(an_older_event_does_not_set_a_level_back),
+		TEST(a_new_stock_store_empties_the_view_of_the_old_one),
+		TEST(the_position_is_kept_with_the_levels),
+		TEST(adding_an_item_is_all_or_nothing),
+		TEST(learning_is_all_or_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
