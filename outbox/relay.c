@@ -109,7 +109,7 @@ struct relay {
 static void say(struct relay *r, const char *why)
 {
 	pthread_mutex_lock(&r->lock);
-	(void)snprintf(r->why, sizeof(r->why), "%s", why);
+	(void)snprintf(r->why, sizeof(r->why), "%.*s", RELAY_WHY_MAX - 1, why);
 	pthread_mutex_unlock(&r->lock);
 }
 

@@ -1,0 +1,48 @@
+# What can be done here. Everything sets up what it needs first; once set up, that is quick.
+
+.PHONY: all help demo demo-docker test test-all up down publish format lint idle clean
+
+all: ## builds the programs into build/programs/bin
+	@run/setup programs
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
+
+demo: ## the whole shop for half a minute, a broker stopped in the middle, and a count at the end
+	@run/setup --kafka programs
+	@run/demo
+
+demo-docker: ## the same with Docker and nothing else
+	@run/demo-docker
+
+test: ## the tests of every room, the flows, and the system on two real brokers
+	@run/setup --kafka --tests release
+	@tests/run release
+
+test-all: ## the same, with the sanitizers, Docker, clang and the linters
+	@run/setup --kafka --tests --checks release
+	@tests/run all
+
+up: ## starts whatever of the shop is not running on this machine, on fixed ports
+	@run/setup --kafka programs
+	@run/up
+
+down: ## stops what `make up` started
+	@run/down
+
+publish: ## builds, tags and pushes the consumer's image: make publish IMAGE=yourname/metrics-consumer:hw9
+	@run/publish "$(IMAGE)"
+
+idle: ## what the three processes cost while nothing happens, after `make up`
+	@run/idle
+
+format: ## formats the C files
+	@run/setup --checks
+	@run/format
+
+lint: ## clang-tidy, and whether the C files are formatted
+	@run/setup --checks --tests clang
+	@run/lint
+
+clean: ## removes what was built
+	rm -rf build kafka/target
