@@ -48,7 +48,7 @@ struct add_item {
 	int64_t event_id;
 	add_item_done *done; /* who wants to know */
 	void (*simulated)(struct command *command, const struct fail *refused); /* simulator's */
-	struct stock_question *question; /* who asks stock */
+	struct stock_question *question;                                        /* who asks stock */
 	int64_t asked_ms; /* when it was handed over for asking */
 };
 

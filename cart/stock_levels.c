@@ -52,8 +52,8 @@ struct stock_levels {
 
 static void on_answer(struct command *command, const struct fail *refused)
 {
-	struct stock_levels *const l = (struct stock_levels *)((char *)command -
-							       offsetof(struct stock_levels, found));
+	struct stock_levels *const l =
+		(struct stock_levels *)((char *)command - offsetof(struct stock_levels, found));
 
 	pthread_mutex_lock(&l->lock);
 	l->waiting = false;

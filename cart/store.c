@@ -106,7 +106,8 @@ static bool learn_levels(struct outbox_tx *tx, struct learn_levels *asked, struc
 		const struct db_value source = db_text(level->source);
 
 		if (strcmp(level->source, position.source) != 0) {
-			if (!db_query(tx->db, SQL_FORGET_OTHER_SOURCES, &source, 1, NULL, NULL, fail))
+			if (!db_query(
+				    tx->db, SQL_FORGET_OTHER_SOURCES, &source, 1, NULL, NULL, fail))
 				return fail_prefix(fail, "forget levels");
 			strcpy(position.source, level->source);
 		}

@@ -93,7 +93,8 @@ static int encode_cart(const struct event *e, const char *time, char *out)
 
 	assert(event_name_valid(e->cart_id, strlen(e->cart_id)));
 	assert(e->count >= 1 && e->count <= EVENT_COUNT_MAX);
-	assert(added || (*e->reason && strlen(e->reason) < EVENT_NAME_MAX && reason_is_plain(e->reason)));
+	assert(added ||
+		(*e->reason && strlen(e->reason) < EVENT_NAME_MAX && reason_is_plain(e->reason)));
 	return snprintf(out, EVENT_JSON_MAX,
 		"{\"type\":\"%s\",\"service\":\"cart\",\"timestamp\":\"%s\",\"payload\":{"
 		"\"cartId\":\"%s\",\"sku\":\"%s\",\"count\":%" PRId64 ",\"status\":\"%s\"%s%s%s}}",

@@ -18,14 +18,14 @@ extern "C" {
 #define EVENT_NAME_MAX 64   /* longest cart id or sku of our own services, with its NUL */
 #define EVENT_TEXT_MAX 1025 /* longest id or reason in any record, with its NUL */
 
-#define EVENT_COUNT_MAX 1000000000       /* asked for in one request */
-#define EVENT_LEVEL_MAX 1000000000000    /* a stock level */
-#define EVENT_CENTS_MAX 999999999999     /* a price: 9,999,999,999.99 */
+#define EVENT_COUNT_MAX  1000000000       /* asked for in one request */
+#define EVENT_LEVEL_MAX  1000000000000    /* a stock level */
+#define EVENT_CENTS_MAX  999999999999     /* a price: 9,999,999,999.99 */
 #define EVENT_NUMBER_MAX 9007199254740991 /* any whole number in a record: RFC 8259, section 6 */
 
 #define EVENT_PARTITIONS 2
 
-enum event_type { /* stored in outbox rows: new types get new numbers */
+enum event_type {        /* stored in outbox rows: new types get new numbers */
 	EVENT_OTHER = 0, /* a sound envelope of a type we do not know: journaled all the same */
 	EVENT_CART_ITEM_ADDED = 1,
 	EVENT_CART_ITEM_FAILED = 2,

@@ -108,11 +108,11 @@ enum event_flaw take_word(const element &from, std::string_view wanted)
 	return text == wanted ? EVENT_SOUND : EVENT_OUT_OF_RANGE;
 }
 
-#define CHECK(call)                      \
-	do {                                   \
-		const enum event_flaw flaw_ = (call); \
-		if (flaw_ != EVENT_SOUND)            \
-			return flaw_;                      \
+#define CHECK(call)                                                                                \
+	do {                                                                                       \
+		const enum event_flaw flaw_ = (call);                                              \
+		if (flaw_ != EVENT_SOUND)                                                          \
+			return flaw_;                                                              \
 	} while (0)
 
 enum event_flaw read_cart(const object &payload, struct event *event)

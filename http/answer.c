@@ -62,8 +62,7 @@ void http_answer_header(struct http_request *request, const char *name, const ch
 void http_answer_text(
 	struct http_request *request, unsigned status, const char *type, const char *body)
 {
-	answer_bytes(
-		request, status, type, (char *)body, strlen(body), MHD_RESPMEM_MUST_COPY);
+	answer_bytes(request, status, type, (char *)body, strlen(body), MHD_RESPMEM_MUST_COPY);
 }
 
 static void answer_document(
@@ -97,8 +96,8 @@ void http_answer_problem_with(struct http_request *request, unsigned status, jso
 	answer_document(request, status, "application/problem+json", problem);
 }
 
-void http_answer_problem(struct http_request *request, unsigned status, const char *field,
-	const char *format, ...)
+void http_answer_problem(
+	struct http_request *request, unsigned status, const char *field, const char *format, ...)
 {
 	char detail[512];
 	va_list args;

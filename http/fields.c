@@ -74,7 +74,8 @@ static bool take_cents(
 	}
 	if (cents < f->smallest || cents > f->largest) {
 		http_answer_problem(request, 400, f->name,
-			"%s: must be a number from %.2f to %.2f with at most two digits behind the point",
+			"%s: must be a number from %.2f to %.2f with at most two digits behind the "
+			"point",
 			f->name, (double)f->smallest / 100, (double)f->largest / 100);
 		return false;
 	}
@@ -108,8 +109,7 @@ static bool take_all(struct http_request *request, const struct field *table, si
 		http_answer_problem(request, 400, NULL, "the body must be a JSON object");
 		return false;
 	}
-	json_object_foreach((json_t *)body, name, value)
-	{
+	json_object_foreach ((json_t *)body, name, value) {
 		bool known = false;
 
 		for (size_t i = 0; i < count; i++)
@@ -123,8 +123,8 @@ static bool take_all(struct http_request *request, const struct field *table, si
 		const json_t *const found = json_object_get(body, table[i].name);
 
 		if (!found) {
-			http_answer_problem(request, 400, table[i].name, "%s: is missing",
-				table[i].name);
+			http_answer_problem(
+				request, 400, table[i].name, "%s: is missing", table[i].name);
 			return false;
 		}
 		if (!take_field(request, &table[i], found, names, target))

@@ -8,7 +8,8 @@
 enum field_kind {
 	FIELD_NAME,  /* char[]: what the table's `valid` takes; smallest..largest unused */
 	FIELD_WHOLE, /* int64_t: a whole number, written without point and exponent */
-	FIELD_CENTS, /* int64_t: a decimal number of at most two digits behind the point, in cents */
+	FIELD_CENTS, /* int64_t: a decimal number of at most two digits behind the point, in cents
+		      */
 };
 
 struct field {

@@ -36,9 +36,9 @@ int health_ask(const char *address, int64_t port)
 	CURLcode code;
 	long status = 0;
 	/* A server that listens on every address is asked on loopback. */
-	const char *const host = strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" :
-				 strcmp(address, "::") == 0      ? "::1" :
-								   address;
+	const char *const host = strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1"
+				 : strcmp(address, "::") == 0    ? "::1"
+								 : address;
 	const bool six = strchr(host, ':') != NULL;
 
 	if (!curl) {

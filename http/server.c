@@ -101,8 +101,8 @@ static void find_route(struct http_request *request, const char *path, const cha
 	}
 }
 
-static struct http_request *request_new(struct http_server *server,
-	struct MHD_Connection *connection, const char *path)
+static struct http_request *request_new(
+	struct http_server *server, struct MHD_Connection *connection, const char *path)
 {
 	struct http_request *const request = calloc(1, sizeof(*request));
 
@@ -260,8 +260,8 @@ static void on_log(void *context, const char *format, va_list args)
 		log_debug("http", "%s", text);
 }
 
-static bool parse_address(const struct http_options *options, struct sockaddr_storage *out,
-	socklen_t *size)
+static bool parse_address(
+	const struct http_options *options, struct sockaddr_storage *out, socklen_t *size)
 {
 	struct sockaddr_in *const four = (struct sockaddr_in *)out;
 	struct sockaddr_in6 *const six = (struct sockaddr_in6 *)out;
@@ -283,8 +283,8 @@ static bool parse_address(const struct http_options *options, struct sockaddr_st
 }
 
 /* A socket of our own, so that a refusal to listen says why. */
-static bool open_listener(const struct http_options *options, MHD_socket *listener,
-	struct fail *fail)
+static bool open_listener(
+	const struct http_options *options, MHD_socket *listener, struct fail *fail)
 {
 	struct sockaddr_storage address;
 	socklen_t size;
@@ -308,8 +308,8 @@ static bool open_listener(const struct http_options *options, MHD_socket *listen
 
 /* MHD_USE_EPOLL of 0.9.75 stops serving when a thread holds exactly 128 connections;
  * with poll it does not. */
-bool http_server_start(struct http_server **server, const struct http_options *options,
-	struct fail *fail)
+bool http_server_start(
+	struct http_server **server, const struct http_options *options, struct fail *fail)
 {
 	struct http_server *const s = calloc(1, sizeof(*s));
 
@@ -329,10 +329,10 @@ bool http_server_start(struct http_server **server, const struct http_options *o
 		MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
 		NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-		NULL, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_SECONDS,
-		MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_END);
+		NULL, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)HTTP_IDLE_SECONDS, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+		MHD_OPTION_END);
 	if (!s->daemon) {
 		close(s->listener);
 		pthread_cond_destroy(&s->idle);

@@ -35,16 +35,16 @@ struct http_route {
 };
 
 struct http_options {
-	const char *address; /* numeric, IPv4 or IPv6 */
-	int64_t port;        /* 0: any */
+	const char *address;             /* numeric, IPv4 or IPv6 */
+	int64_t port;                    /* 0: any */
 	const struct http_route *routes; /* borrowed until http_server_stop */
 	size_t route_count;
 	void *context; /* for the handlers */
 };
 
 /* FAIL_OWNED where the port is taken. */
-bool http_server_start(struct http_server **server, const struct http_options *options,
-	struct fail *fail);
+bool http_server_start(
+	struct http_server **server, const struct http_options *options, struct fail *fail);
 uint16_t http_server_port(const struct http_server *server);
 /* Takes no new connections; requests under way go on. */
 void http_server_quiesce(struct http_server *server);

@@ -61,8 +61,8 @@ static sqlite3_stmt *prepare(struct db_sqlite *s, const char *sql, struct fail *
 			return s->kept[i].statement;
 	}
 	assert(s->kept_count < STATEMENTS_MAX);
-	if (sqlite3_prepare_v3(
-		    s->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK) {
+	if (sqlite3_prepare_v3(s->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) !=
+		SQLITE_OK) {
 		failed(s, "prepare statement", fail);
 		return NULL;
 	}

@@ -37,12 +37,12 @@ bool outbox_open(struct outbox **outbox, const struct outbox_options *options, s
 		goto close_db;
 	if (!queue_init(&o->queue, fail))
 		goto close_reader;
-	progress_init(&o->progress, &(struct progress_numbers){
-					    .last = o->writer.state.last,
-					    .acknowledged = o->writer.state.acknowledged,
-					    .acknowledged_offset =
-						    o->writer.state.acknowledged_offset,
-				    });
+	progress_init(
+		&o->progress, &(struct progress_numbers){
+				      .last = o->writer.state.last,
+				      .acknowledged = o->writer.state.acknowledged,
+				      .acknowledged_offset = o->writer.state.acknowledged_offset,
+			      });
 	*outbox = o;
 	return true;
 
@@ -68,8 +68,10 @@ static void wake_relay(void *context)
 
 bool outbox_start(struct outbox *o, writer_apply *apply, void *service, struct fail *fail)
 {
-	const struct relay_options relay = { .kafka = o->options.kafka, .db = o->reader,
-		.source = o->source, .partition = o->options.partition,
+	const struct relay_options relay = { .kafka = o->options.kafka,
+		.db = o->reader,
+		.source = o->source,
+		.partition = o->options.partition,
 		.progress = &o->progress };
 
 	if (!relay_start(&o->relay, &relay, fail))

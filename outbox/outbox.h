@@ -9,7 +9,7 @@
 #include "outbox/relay.h"
 #include "outbox/writer.h"
 
-struct outbox_options { /* borrowed until outbox_close */
+struct outbox_options {      /* borrowed until outbox_close */
 	const char *service; /* "cart" or "stock" */
 	const char *store;   /* path of the SQLite file */
 	int32_t partition;
@@ -29,8 +29,7 @@ bool outbox_open(struct outbox **outbox, const struct outbox_options *options, s
 /* The writer's connection, for the service's schema; only until outbox_start. */
 struct db *outbox_db(struct outbox *outbox);
 /* Starts writer and relay. */
-bool outbox_start(
-	struct outbox *outbox, writer_apply *apply, void *service, struct fail *fail);
+bool outbox_start(struct outbox *outbox, writer_apply *apply, void *service, struct fail *fail);
 
 /* False where the queue is full or closed: the command was not taken. Any thread. */
 bool outbox_put(struct outbox *outbox, struct command *command);

@@ -44,11 +44,11 @@
 #include "process/log.h"
 #include "process/stop.h"
 
-#define READ_ROWS     1000           /* rows read in one go, so that readings are brief */
-#define WINDOW_ROWS   20000          /* rows given to the producer and not acknowledged */
-#define SILENCE_MS    (3600 * 1000)  /* after this a broker may have forgotten a producer */
-#define PAUSE_MIN_MS  100            /* before a new producer, doubled each time ... */
-#define PAUSE_MAX_MS  10000          /* ... up to this */
+#define READ_ROWS     1000          /* rows read in one go, so that readings are brief */
+#define WINDOW_ROWS   20000         /* rows given to the producer and not acknowledged */
+#define SILENCE_MS    (3600 * 1000) /* after this a broker may have forgotten a producer */
+#define PAUSE_MIN_MS  100           /* before a new producer, doubled each time ... */
+#define PAUSE_MAX_MS  10000         /* ... up to this */
 #define TOPIC_WAIT_MS 1000
 #define PATIENCE_MS   5000 /* rows that wait longer without an acknowledgement: not ready */
 #define IDLE_MS       1000
@@ -85,13 +85,13 @@ struct relay {
 	rd_kafka_t *producer;
 	rd_kafka_queue_t *events;
 	enum relay_state state;
-	int64_t next;      /* row to send next; 0: the first one there is */
-	int64_t in_flight; /* given to the producer, no report yet */
+	int64_t next;                 /* row to send next; 0: the first one there is */
+	int64_t in_flight;            /* given to the producer, no report yet */
 	int64_t run_last, run_offset; /* last acknowledged of this run; 0: none yet */
 	int64_t run_first;
-	bool alone;         /* the row in flight goes alone */
-	int64_t suspect;    /* row that was refused; 0: none */
-	int64_t sent_ms;    /* when a row was sent last */
+	bool alone;      /* the row in flight goes alone */
+	int64_t suspect; /* row that was refused; 0: none */
+	int64_t sent_ms; /* when a row was sent last */
 	int64_t pause_ms;
 	int64_t gave_up_ms; /* when the producer said that it takes no more; 0: it works */
 	bool brokers_away;
@@ -135,8 +135,8 @@ bool relay_holds(struct relay *r, char why[RELAY_WHY_MAX])
 	pthread_mutex_unlock(&r->lock);
 	if (!*why && waiting > 0 && since > PATIENCE_MS)
 		(void)snprintf(why, RELAY_WHY_MAX,
-			"no acknowledgement for %" PRId64 " s, %" PRId64 " events wait", since / 1000,
-			waiting);
+			"no acknowledgement for %" PRId64 " s, %" PRId64 " events wait",
+			since / 1000, waiting);
 	return !*why;
 }
 
@@ -251,8 +251,8 @@ static void close_producer(struct relay *r)
 	if (!r->producer)
 		return;
 	r->state = BROKEN; /* reports from here on count for nothing */
-	rd_kafka_purge(r->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-					    RD_KAFKA_PURGE_F_NON_BLOCKING);
+	rd_kafka_purge(r->producer,
+		RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
 	rd_kafka_poll(r->producer, 0);
 	rd_kafka_queue_io_event_enable(r->events, -1, NULL, 0);
 	rd_kafka_queue_destroy(r->events);
@@ -267,8 +267,8 @@ static bool start_run(struct relay *r, struct fail *fail)
 {
 	if (!r->producer && !open_producer(r, fail))
 		return false;
-	if (!kafka_topic_check(r->producer, r->options.kafka.topic, EVENT_PARTITIONS,
-		    TOPIC_WAIT_MS, fail))
+	if (!kafka_topic_check(
+		    r->producer, r->options.kafka.topic, EVENT_PARTITIONS, TOPIC_WAIT_MS, fail))
 		return false;
 	r->state = RUNNING;
 	r->next = r->run_first = r->run_last = 0;
@@ -385,8 +385,8 @@ static void ask_for_brokers(struct relay *r)
 
 	if (!r->brokers_away || now - r->asked_ms < IDLE_MS)
 		return;
-	if (kafka_topic_check(
-		    r->producer, r->options.kafka.topic, EVENT_PARTITIONS, TOPIC_WAIT_MS / 4, &fail)) {
+	if (kafka_topic_check(r->producer, r->options.kafka.topic, EVENT_PARTITIONS,
+		    TOPIC_WAIT_MS / 4, &fail)) {
 		r->brokers_away = false;
 		note_progress(r);
 	} else if (fail.kind == FAIL_REFUSE) {

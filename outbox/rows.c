@@ -78,16 +78,19 @@ struct reading {
 static bool take_row(void *context, const struct db_value *columns)
 {
 	const struct reading *const reading = context;
-	const struct row row = { .id = columns[0].whole, .type = (enum event_type)columns[1].whole,
-		.at_ms = columns[2].whole, .key = columns[3].bytes, .value = columns[4].bytes,
+	const struct row row = { .id = columns[0].whole,
+		.type = (enum event_type)columns[1].whole,
+		.at_ms = columns[2].whole,
+		.key = columns[3].bytes,
+		.value = columns[4].bytes,
 		.length = columns[4].length };
 
 	assert(row.type > EVENT_OTHER && row.type < EVENT_TYPES);
 	return reading->each(reading->context, &row);
 }
 
-bool rows_read(struct db *db, int64_t from, int64_t max, row_each *each, void *context,
-	struct fail *fail)
+bool rows_read(
+	struct db *db, int64_t from, int64_t max, row_each *each, void *context, struct fail *fail)
 {
 	const struct db_value values[] = { db_whole(from), db_whole(max) };
 	struct reading reading = { each, context };

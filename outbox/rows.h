@@ -44,8 +44,8 @@ bool rows_append(struct outbox_tx *tx, struct event *event, int64_t *id, struct 
 bool rows_set_last(struct outbox_tx *tx, struct fail *fail);
 
 /* Reads at most @max rows from number @from on, in order. */
-bool rows_read(struct db *db, int64_t from, int64_t max, row_each *each, void *context,
-	struct fail *fail);
+bool rows_read(
+	struct db *db, int64_t from, int64_t max, row_each *each, void *context, struct fail *fail);
 /* Inside a transaction. */
 bool rows_set_acknowledged(struct db *db, int64_t id, int64_t offset, struct fail *fail);
 bool rows_forget(struct db *db, int64_t up_to, struct fail *fail);

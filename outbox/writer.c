@@ -117,7 +117,8 @@ static bool fill(struct writer *w, size_t count, struct outbox_tx *tx, struct ro
 
 		if (command->makes_event && tx->last - acknowledged >= w->max_rows) {
 			w->batch[i] = NULL;
-			fail_set(&full, FAIL_RETRY, "%" PRId64 " events wait for Kafka", w->max_rows);
+			fail_set(&full, FAIL_RETRY, "%" PRId64 " events wait for Kafka",
+				w->max_rows);
 			command->answer(command, &full);
 			continue;
 		}
@@ -137,7 +138,9 @@ bool writer_turn(struct writer *w, int wait_ms, struct fail *fail)
 	const size_t count = queue_take(w->queue, w->batch, WRITER_BATCH_MAX, wait_ms);
 	const int64_t now = clock_mono_ms();
 	struct rows_state next = w->state;
-	struct outbox_tx tx = { .db = w->db, .last = w->state.last, .at_ms = clock_wall_ms(),
+	struct outbox_tx tx = { .db = w->db,
+		.last = w->state.last,
+		.at_ms = clock_wall_ms(),
 		.source = w->state.source };
 
 	if (count == 0 && (is_tidy(w) || !tidy_is_due(w, now)))

@@ -120,12 +120,11 @@ bool clock_parse(const char *text, size_t length, int64_t *wall_ms)
 	struct tm t = { 0 };
 	int year, month, ms = 0, scale = 100;
 
-	if (!number(&at, end, 4, &year) || !letter(&at, end, '-') ||
-		!number(&at, end, 2, &month) || !letter(&at, end, '-') ||
-		!number(&at, end, 2, &t.tm_mday) || !letter(&at, end, 'T') ||
-		!number(&at, end, 2, &t.tm_hour) || !letter(&at, end, ':') ||
-		!number(&at, end, 2, &t.tm_min) || !letter(&at, end, ':') ||
-		!number(&at, end, 2, &t.tm_sec))
+	if (!number(&at, end, 4, &year) || !letter(&at, end, '-') || !number(&at, end, 2, &month) ||
+		!letter(&at, end, '-') || !number(&at, end, 2, &t.tm_mday) ||
+		!letter(&at, end, 'T') || !number(&at, end, 2, &t.tm_hour) ||
+		!letter(&at, end, ':') || !number(&at, end, 2, &t.tm_min) ||
+		!letter(&at, end, ':') || !number(&at, end, 2, &t.tm_sec))
 		return false;
 	if (year < 1 || month < 1 || month > 12 || t.tm_mday < 1 ||
 		t.tm_mday > days_in(year, month) || t.tm_hour > 23 || t.tm_min > 59 ||

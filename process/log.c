@@ -39,8 +39,8 @@ static void flatten(char *text)
 	}
 }
 
-static void write_line(
-	enum log_level level, const char *room, const char *suffix, const char *format, va_list args)
+static void write_line(enum log_level level, const char *room, const char *suffix,
+	const char *format, va_list args)
 {
 	char time[CLOCK_TEXT_MAX];
 	char message[LOG_LINE_MAX];
@@ -66,13 +66,13 @@ static void write_line(
 		;
 }
 
-#define LOG_FUNCTION(name, level)                      \
-	void name(const char *room, const char *format, ...) \
-	{                                                    \
-		va_list args;                                      \
-		va_start(args, format);                            \
-		write_line(level, room, "", format, args);         \
-		va_end(args);                                      \
+#define LOG_FUNCTION(name, level)                                                                  \
+	void name(const char *room, const char *format, ...)                                       \
+	{                                                                                          \
+		va_list args;                                                                      \
+		va_start(args, format);                                                            \
+		write_line(level, room, "", format, args);                                         \
+		va_end(args);                                                                      \
 	}
 
 LOG_FUNCTION(log_debug, LOG_DEBUG)
@@ -80,8 +80,8 @@ LOG_FUNCTION(log_info, LOG_INFO)
 LOG_FUNCTION(log_warning, LOG_WARNING)
 LOG_FUNCTION(log_error, LOG_ERROR)
 
-void log_repeating(struct log_repeat *repeat, enum log_level level, const char *room,
-	const char *format, ...)
+void log_repeating(
+	struct log_repeat *repeat, enum log_level level, const char *room, const char *format, ...)
 {
 	const int64_t now = clock_mono_ms();
 	char suffix[64] = "";

@@ -88,8 +88,8 @@ static void store_text(struct reading *r, const struct setting *s, const char *t
 
 	assert(s->largest < SETTING_TEXT_MAX);
 	if (length < s->smallest || length > s->largest) {
-		(void)snprintf(range, sizeof(range),
-			"a text of %" PRId64 " to %" PRId64 " bytes", s->smallest, s->largest);
+		(void)snprintf(range, sizeof(range), "a text of %" PRId64 " to %" PRId64 " bytes",
+			s->smallest, s->largest);
 		complain(r, s->name, text, range);
 		return;
 	}
@@ -98,7 +98,8 @@ static void store_text(struct reading *r, const struct setting *s, const char *t
 
 static void store_switch(struct reading *r, const struct setting *s, const char *text, void *into)
 {
-	static const char *const words[][2] = { { "off", "on" }, { "false", "true" }, { "0", "1" } };
+	static const char *const words[][2] = { { "off", "on" }, { "false", "true" },
+		{ "0", "1" } };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		for (int on = 0; on < 2; on++) {
@@ -144,13 +145,14 @@ static void pass_on(struct reading *r, const char *name, size_t length, const ch
 	if (*value == '\0')
 		return;
 	if (length == 0 || length >= sizeof(item.name) || strlen(value) >= sizeof(item.value)) {
-		complain(r, SETTING_PREFIX "...", value, "a property name and a value of 1 to 1023 bytes");
+		complain(r, SETTING_PREFIX "...", value,
+			"a property name and a value of 1 to 1023 bytes");
 		return;
 	}
 	for (i = 0; i < length; i++)
-		item.name[i] = name[i] == '_' || name[i] == '-' ?
-			'.' :
-			(char)tolower((unsigned char)name[i]);
+		item.name[i] = name[i] == '_' || name[i] == '-'
+				       ? '.'
+				       : (char)tolower((unsigned char)name[i]);
 	strcpy(item.value, value);
 	for (i = 0; i < r->passed->count; i++) {
 		if (strcmp(r->passed->item[i].name, item.name) == 0)

@@ -68,8 +68,8 @@ bool stop_wait(int wait_ms)
 	return stop_requested();
 }
 
-bool thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *context,
-	struct fail *fail)
+bool thread_start(
+	pthread_t *thread, const char *name, void *(*run)(void *), void *context, struct fail *fail)
 {
 	sigset_t all, before;
 	int error;

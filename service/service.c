@@ -63,7 +63,8 @@ const struct service_settings *service_settings(const struct service *service)
 struct kafka_settings service_kafka(const struct service *service)
 {
 	return (struct kafka_settings){ .brokers = service->settings->kafka_brokers,
-		.topic = service->settings->topic, .passed = &service->passed };
+		.topic = service->settings->topic,
+		.passed = &service->passed };
 }
 
 void *service_state(const struct service *service)
@@ -118,8 +119,11 @@ static struct program describe(const struct service_definition *d, struct settin
 	}
 	if (d->setting_count > 0)
 		memcpy(table + count, d->settings, d->setting_count * sizeof(*table));
-	return (struct program){ .name = d->program, .summary = d->summary, .usage = usage,
-		.settings = table, .count = count + d->setting_count };
+	return (struct program){ .name = d->program,
+		.summary = d->summary,
+		.usage = usage,
+		.settings = table,
+		.count = count + d->setting_count };
 }
 
 static void build_routes(struct service *s)
@@ -134,9 +138,12 @@ static void build_routes(struct service *s)
 static bool open_store(struct service *s, struct fail *fail)
 {
 	const struct service_settings *const w = s->settings;
-	const struct outbox_options options = { .service = s->definition->name, .store = s->store,
-		.partition = s->definition->partition, .max_rows = w->outbox_max_rows,
-		.keep_seconds = w->outbox_keep_seconds, .kafka = service_kafka(s) };
+	const struct outbox_options options = { .service = s->definition->name,
+		.store = s->store,
+		.partition = s->definition->partition,
+		.max_rows = w->outbox_max_rows,
+		.keep_seconds = w->outbox_keep_seconds,
+		.kafka = service_kafka(s) };
 	struct outbox_status status;
 
 	if (mkdir(w->state_directory, 0750) != 0 && errno != EEXIST)
@@ -156,13 +163,15 @@ static bool open_store(struct service *s, struct fail *fail)
 static bool start_http(struct service *s, struct fail *fail)
 {
 	const struct http_options options = { .address = s->settings->http_address,
-		.port = s->settings->http_port, .routes = s->routes,
-		.route_count = s->definition->route_count + COMMON_ROUTES, .context = s };
+		.port = s->settings->http_port,
+		.routes = s->routes,
+		.route_count = s->definition->route_count + COMMON_ROUTES,
+		.context = s };
 
 	if (!http_server_start(&s->http, &options, fail))
 		return false;
-	log_info("http", "listening address=%s port=%u", options.address,
-		http_server_port(s->http));
+	log_info(
+		"http", "listening address=%s port=%u", options.address, http_server_port(s->http));
 	return true;
 }
 
@@ -202,8 +211,8 @@ static bool run(struct service *s, struct fail *fail)
 	return good;
 }
 
-static bool prepare(struct service *s, const struct program *program, int argc, char **argv,
-	struct fail *fail)
+static bool prepare(
+	struct service *s, const struct program *program, int argc, char **argv, struct fail *fail)
 {
 	static const struct kafka_property *const fixed[] = { relay_fixed, NULL };
 

@@ -16,7 +16,7 @@
 
 struct slot {
 	struct simulator *owner;
-	struct slot *next; /* free list, under the lock */
+	struct slot *next;                    /* free list, under the lock */
 	_Alignas(max_align_t) char command[]; /* the service's own command */
 };
 
@@ -56,8 +56,7 @@ static void give_back(struct slot *slot)
 
 static void on_answer(struct command *command, const struct fail *refused)
 {
-	struct slot *const slot =
-		(struct slot *)((char *)command - offsetof(struct slot, command));
+	struct slot *const slot = (struct slot *)((char *)command - offsetof(struct slot, command));
 
 	atomic_fetch_add(refused ? &slot->owner->refused : &slot->owner->done, 1);
 	give_back(slot);
@@ -141,7 +140,8 @@ bool simulator_start(struct simulator **simulator, struct service *service,
 	const struct service_definition *definition, struct fail *fail)
 {
 	const size_t align = _Alignof(max_align_t);
-	const size_t size = (sizeof(struct slot) + definition->command_size + align - 1) / align * align;
+	const size_t size =
+		(sizeof(struct slot) + definition->command_size + align - 1) / align * align;
 	struct simulator *s;
 	pthread_condattr_t attributes;
 

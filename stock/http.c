@@ -29,7 +29,8 @@ static json_t *sku_json(const char *source, const struct sku *sku)
 static void answer_put(struct command *command, const struct fail *refused)
 {
 	struct put *const put = (struct put *)command;
-	struct sku sku = { .count = put->asked.count, .price_cents = put->asked.price_cents,
+	struct sku sku = { .count = put->asked.count,
+		.price_cents = put->asked.price_cents,
 		.event_id = put->asked.event_id };
 
 	strcpy(sku.sku, put->asked.sku);
@@ -135,8 +136,7 @@ static void handle_list(struct http_request *request, void *context)
 		(*after && !fields_path_name(request, "after", after, &service_names)))
 		return;
 	page.items = json_array();
-	good = store_list(
-		service_read_begin(context), after, limit, add_to_page, &page, &fail);
+	good = store_list(service_read_begin(context), after, limit, add_to_page, &page, &fail);
 	service_read_end(context);
 	if (!good) {
 		json_decref(page.items);

@@ -68,7 +68,8 @@ struct listing {
 static bool take_listed(void *context, const struct db_value *columns)
 {
 	const struct listing *const listing = context;
-	struct sku sku = { .price_cents = columns[1].whole, .count = columns[2].whole,
+	struct sku sku = { .price_cents = columns[1].whole,
+		.count = columns[2].whole,
 		.event_id = columns[3].whole };
 
 	(void)snprintf(sku.sku, sizeof(sku.sku), "%s", (const char *)columns[0].bytes);

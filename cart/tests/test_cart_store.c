@@ -50,7 +50,9 @@ static struct add_item wish(int64_t count)
 {
 	return (struct add_item){ .cart = { .command = { .makes_event = true },
 					  .kind = CART_ADD_ITEM },
-		.cart_id = "xyz123", .sku = "A123", .count = count };
+		.cart_id = "xyz123",
+		.sku = "A123",
+		.count = count };
 }
 
 static struct add_item add(struct store_fixture *f, int64_t count)
@@ -190,8 +192,8 @@ static void learning_is_all_or_nothing(void **state)
 		fault_at(&f->fault, nth, FAIL_RETRY);
 		done = store_fixture_ask(f, &asked.cart.command, &fail);
 		fault_off(&f->fault);
-		assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM stock_levels"),
-			done ? 2 : 0);
+		assert_int_equal(
+			store_fixture_number(f, "SELECT count(*) FROM stock_levels"), done ? 2 : 0);
 		assert_int_equal(store_fixture_number(f, "SELECT next_offset FROM stock_position"),
 			done ? 9 : -1);
 	}

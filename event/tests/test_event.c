@@ -12,13 +12,26 @@
 #include "event/event.h"
 
 static const struct event seed_examples[] = {
-	{ .type = EVENT_CART_ITEM_ADDED, .at_ms = 1752002132000, .sku = "A123", .count = 2,
+	{ .type = EVENT_CART_ITEM_ADDED,
+		.at_ms = 1752002132000,
+		.sku = "A123",
+		.count = 2,
 		.cart_id = "xyz123" },
-	{ .type = EVENT_CART_ITEM_FAILED, .at_ms = 1752002164000, .sku = "A123", .count = 5,
-		.cart_id = "xyz123", .reason = "not enough stock" },
-	{ .type = EVENT_SKU_CREATED, .at_ms = 1752002417000, .sku = "A123", .count = 100,
+	{ .type = EVENT_CART_ITEM_FAILED,
+		.at_ms = 1752002164000,
+		.sku = "A123",
+		.count = 5,
+		.cart_id = "xyz123",
+		.reason = "not enough stock" },
+	{ .type = EVENT_SKU_CREATED,
+		.at_ms = 1752002417000,
+		.sku = "A123",
+		.count = 100,
 		.price_cents = 1250 },
-	{ .type = EVENT_STOCK_CHANGED, .at_ms = 1752002510000, .sku = "A123", .count = 12,
+	{ .type = EVENT_STOCK_CHANGED,
+		.at_ms = 1752002510000,
+		.sku = "A123",
+		.count = 12,
 		.price_cents = 1250 },
 };
 #define SEED_EXAMPLES (sizeof(seed_examples) / sizeof(seed_examples[0]))
@@ -43,7 +56,8 @@ static size_t golden(enum event_type type, char out[EVENT_JSON_MAX])
 	size_t length;
 	FILE *file;
 
-	(void)snprintf(path, sizeof(path), "%s/examples/%s.json", ROOM_DIRECTORY, event_type_name(type));
+	(void)snprintf(
+		path, sizeof(path), "%s/examples/%s.json", ROOM_DIRECTORY, event_type_name(type));
 	file = fopen(path, "rb");
 	assert_non_null(file);
 	length = fread(out, 1, EVENT_JSON_MAX - 1, file);
@@ -106,8 +120,9 @@ static void cart_goes_to_partition_0_and_stock_to_1(void **state)
 
 static void the_longest_event_fits(void **state)
 {
-	struct event event = { .type = EVENT_CART_ITEM_FAILED, .at_ms = 253402300799999,
-		.count = EVENT_COUNT_MAX };
+	struct event event = {
+		.type = EVENT_CART_ITEM_FAILED, .at_ms = 253402300799999, .count = EVENT_COUNT_MAX
+	};
 	char text[EVENT_JSON_MAX];
 
 	memset(event.sku, 's', EVENT_NAME_MAX - 1);
@@ -175,9 +190,10 @@ static void each_flaw_has_its_name(void **state)
 				    "\"2025-07-08T19:15:32Z\",\"payload\":{}}" },
 		{ EVENT_OUT_OF_RANGE, "{\"type\":\"a\",\"service\":\"c\",\"timestamp\":"
 				      "\"2025-02-30T19:15:32Z\",\"payload\":{}}" },
-		{ EVENT_OUT_OF_RANGE, "{\"type\":\"sku_created\",\"service\":\"cart\",\"timestamp\":"
-				      "\"2025-07-08T19:15:32Z\",\"payload\":{\"sku\":\"A\",\"price\":1,"
-				      "\"count\":1}}" },
+		{ EVENT_OUT_OF_RANGE,
+			"{\"type\":\"sku_created\",\"service\":\"cart\",\"timestamp\":"
+			"\"2025-07-08T19:15:32Z\",\"payload\":{\"sku\":\"A\",\"price\":1,"
+			"\"count\":1}}" },
 		{ EVENT_SOUND, "{\"type\":\"order_paid\",\"service\":\"till\",\"timestamp\":"
 			       "\"2025-07-08T19:15:32.5Z\",\"payload\":{},\"more\":[]}" },
 	};

@@ -1,9 +1,9 @@
 /* The server asked from outside, by libcurl. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,8 +92,9 @@ static const struct http_route routes[] = {
 static int setup(void **state)
 {
 	static struct fixture f;
-	const struct http_options options = { .address = "127.0.0.1", .port = 0, .routes = routes,
-		.route_count = 3, .context = &f };
+	const struct http_options options = {
+		.address = "127.0.0.1", .port = 0, .routes = routes, .route_count = 3, .context = &f
+	};
 	struct fail fail = { 0 };
 
 	if (!http_server_start(&f.server, &options, &fail)) {
@@ -274,8 +275,9 @@ static void readiness_says_what_is_missing(void **state)
 static void a_port_that_is_taken_is_named(void **state)
 {
 	const struct fixture *const f = *state;
-	const struct http_options options = { .address = "127.0.0.1", .port = f->port,
-		.routes = routes, .route_count = 3 };
+	const struct http_options options = {
+		.address = "127.0.0.1", .port = f->port, .routes = routes, .route_count = 3
+	};
 	struct http_server *second;
 	struct fail fail = { 0 };
 

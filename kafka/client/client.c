@@ -91,8 +91,7 @@ bool kafka_settings_check(const struct program *program, const struct settings_p
 	return good;
 }
 
-static bool set_all(
-	rd_kafka_conf_t *conf, const struct kafka_property *list, struct fail *fail)
+static bool set_all(rd_kafka_conf_t *conf, const struct kafka_property *list, struct fail *fail)
 {
 	char why[256];
 
@@ -112,7 +111,8 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
 }
 
 rd_kafka_conf_t *kafka_conf(const struct kafka_settings *settings,
-	const struct kafka_property *defaults, const struct kafka_property *fixed, struct fail *fail)
+	const struct kafka_property *defaults, const struct kafka_property *fixed,
+	struct fail *fail)
 {
 	rd_kafka_conf_t *const conf = rd_kafka_conf_new();
 	const struct kafka_property brokers[] = { { "bootstrap.servers", settings->brokers },
@@ -171,7 +171,7 @@ bool kafka_topic_check(
 		return fail_set(fail, FAIL_RETRY, "no broker answers: %s", rd_kafka_err2str(error));
 	if (found != partitions)
 		return fail_set(fail, FAIL_REFUSE,
-			"topic %s has %d partition%s and must have %d; nothing is written to it", topic,
-			found, found == 1 ? "" : "s", partitions);
+			"topic %s has %d partition%s and must have %d; nothing is written to it",
+			topic, found, found == 1 ? "" : "s", partitions);
 	return true;
 }

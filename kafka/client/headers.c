@@ -81,8 +81,7 @@ void headers_read(const rd_kafka_message_t *record, struct record_headers *out)
 			source = read_source(value, size, out->source);
 		else if (strcmp(name, "ce_id") == 0)
 			id = read_id(value, size, &out->id);
-		else if (strcmp(name, "ce_time") == 0 &&
-			 !clock_parse(value, size, &out->time_ms))
+		else if (strcmp(name, "ce_time") == 0 && !clock_parse(value, size, &out->time_ms))
 			out->time_ms = -1;
 	}
 	if (!source || !id) {

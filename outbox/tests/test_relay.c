@@ -1,12 +1,12 @@
 /* The whole outbox on librdkafka's mock cluster: what is committed is in the partition, in
  * order, none left out, whatever the brokers answer. Copies are allowed: the reader drops
  * them. */
+#include <inttypes.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +47,9 @@ static bool apply(void *service, struct outbox_tx *tx, struct command *command, 
 
 	(void)service;
 	for (unsigned i = 0; i < wish->count; i++) {
-		struct event event = { .type = EVENT_STOCK_CHANGED, .sku = "A123",
-			.count = tx->last + 1 };
+		struct event event = {
+			.type = EVENT_STOCK_CHANGED, .sku = "A123", .count = tx->last + 1
+		};
 
 		if (!rows_append(tx, &event, &id, fail))
 			return false;
@@ -71,7 +72,8 @@ static void on_answer(struct command *command, const struct fail *refused)
 static void emit(struct fixture *f, unsigned count)
 {
 	struct wish wish = { .command = { .makes_event = true, .answer = on_answer },
-		.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.done = PTHREAD_COND_INITIALIZER,
 		.count = count };
 
 	assert_true(outbox_put(f->outbox, &wish.command));
@@ -128,8 +130,11 @@ static int make(void **state, int partitions)
 	f.cluster = f.host ? rd_kafka_mock_cluster_new(f.host, BROKERS) : NULL;
 	if (!f.cluster || rd_kafka_mock_topic_create(f.cluster, "metrics", partitions, BROKERS))
 		return -1;
-	f.options = (struct outbox_options){ .service = "stock", .store = f.path, .partition = 1,
-		.max_rows = 1000000, .keep_seconds = 30,
+	f.options = (struct outbox_options){ .service = "stock",
+		.store = f.path,
+		.partition = 1,
+		.max_rows = 1000000,
+		.keep_seconds = 30,
 		.kafka = { .brokers = rd_kafka_mock_cluster_bootstraps(f.cluster),
 			.topic = "metrics" } };
 	start(&f);
@@ -165,7 +170,7 @@ static int teardown(void **state)
 }
 
 struct reading {
-	int64_t highest;  /* number */
+	int64_t highest; /* number */
 	unsigned records, copies, foreign;
 	bool whole; /* each number first seen right behind the one before */
 };
@@ -262,8 +267,8 @@ static void a_refused_first_request_loses_nothing(void **state)
 	int64_t total = 0;
 
 	for (size_t i = 0; i < 3; i++) {
-		rd_kafka_mock_push_request_errors(f->cluster, API_PRODUCE, 1,
-			RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+		rd_kafka_mock_push_request_errors(
+			f->cluster, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
 		emit(f, waiting[i]);
 		emit(f, waiting[i]);
 		total += 2 * waiting[i];
@@ -307,8 +312,7 @@ static void a_row_that_kafka_refuses_stays_first_and_is_named(void **state)
 
 	emit(f, 5);
 	assert_true(published(f, 5, WAIT_MS));
-	rd_kafka_mock_push_request_errors(
-		f->cluster, API_PRODUCE, 6, no, no, no, no, no, no);
+	rd_kafka_mock_push_request_errors(f->cluster, API_PRODUCE, 6, no, no, no, no, no, no);
 	emit(f, 1);
 	emit(f, 1);
 	emit(f, 20);

@@ -41,7 +41,8 @@ static bool apply(void *service, struct outbox_tx *tx, struct command *command, 
 	int64_t id;
 
 	(void)service;
-	return db_query(tx->db, "UPDATE sum SET total = total + ?1", &amount, 1, NULL, NULL, fail) &&
+	return db_query(
+		       tx->db, "UPDATE sum SET total = total + ?1", &amount, 1, NULL, NULL, fail) &&
 	       rows_append(tx, &event, &id, fail);
 }
 
@@ -271,13 +272,15 @@ static void numbers_go_on_after_a_restart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(everything_that_waits_is_one_commit, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			everything_that_waits_is_one_commit, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_fault_at_any_step_keeps_all_or_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_full_outbox_refuses_events_until_kafka_has_taken_some, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			acknowledged_rows_stay_for_a_while_and_the_last_one_for_ever, setup, teardown),
+			acknowledged_rows_stay_for_a_while_and_the_last_one_for_ever, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(numbers_go_on_after_a_restart, setup, teardown),
 	};
 

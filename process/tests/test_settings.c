@@ -20,17 +20,22 @@ struct wishes {
 };
 
 static const struct setting table[] = {
-	{ "KAFKA_BROKERS", SETTING_TEXT, offsetof(struct wishes, brokers), "kafka1:9092", 1, 1000, "b" },
+	{ "KAFKA_BROKERS", SETTING_TEXT, offsetof(struct wishes, brokers), "kafka1:9092", 1, 1000,
+		"b" },
 	{ "HTTP_PORT", SETTING_NUMBER, offsetof(struct wishes, port), "8080", 0, 65535, "p" },
 	{ "PRINT", SETTING_SWITCH, offsetof(struct wishes, print), "on", 0, 0, "s" },
 	{ "LOG_LEVEL", SETTING_LEVEL, offsetof(struct wishes, level), "info", 0, 0, "l" },
 };
 static const struct program program = {
-	.name = "test-service", .summary = "s", .usage = "", .settings = table, .count = 4,
+	.name = "test-service",
+	.summary = "s",
+	.usage = "",
+	.settings = table,
+	.count = 4,
 };
 
-static bool read_with(struct wishes *w, struct settings_passed *passed, struct fail *fail,
-	int argc, const char *const *argv)
+static bool read_with(struct wishes *w, struct settings_passed *passed, struct fail *fail, int argc,
+	const char *const *argv)
 {
 	return settings_read(&program, argc, (char **)argv, w, passed, fail);
 }
@@ -113,7 +118,8 @@ static void every_wrong_setting_is_named_at_once(void **state)
 	setenv("HTTP_PORT", "65536", 1);
 	setenv("LOG_LEVEL", "loud", 1);
 	complaints_of(2, args, text, sizeof(text));
-	assert_non_null(strstr(text, "test-service: HTTP_PORT=65536: a whole number from 0 to 65535\n"));
+	assert_non_null(
+		strstr(text, "test-service: HTTP_PORT=65536: a whole number from 0 to 65535\n"));
 	assert_non_null(strstr(text, "test-service: PRINT=maybe: on or off\n"));
 	assert_non_null(strstr(text, "LOG_LEVEL=loud: debug, info, warning or error\n"));
 	assert_non_null(strstr(text, "--htp-port"));
