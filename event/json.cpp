@@ -86,6 +86,9 @@ enum event_flaw take_whole(const element &from, int64_t smallest, int64_t &out)
 	return out < smallest || out > EVENT_NUMBER_MAX ? EVENT_OUT_OF_RANGE : EVENT_SOUND;
 }
 
+/* In schemas/ too. */
+constexpr double PRICE_MAX = 90071992547409.0;
+
 /* A price of others may have more than two decimals: it is rounded to cents for our use. */
 enum event_flaw take_price(const element &from, int64_t &cents)
 {
@@ -93,7 +96,7 @@ enum event_flaw take_price(const element &from, int64_t &cents)
 
 	if (from.get(real) != simdjson::SUCCESS)
 		return EVENT_WRONG_KIND;
-	if (real < 0 || real > static_cast<double>(EVENT_NUMBER_MAX / 100))
+	if (real < 0 || real > PRICE_MAX)
 		return EVENT_OUT_OF_RANGE;
 	cents = static_cast<int64_t>(std::llround(real * 100));
 	return EVENT_SOUND;

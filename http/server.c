@@ -346,14 +346,15 @@ bool http_server_start(
 
 uint16_t http_server_port(const struct http_server *server)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_in6 address = { 0 }; /* the larger of the two; the port is in one place */
 	socklen_t size = sizeof(address);
 
+	_Static_assert(
+		offsetof(struct sockaddr_in6, sin6_port) == offsetof(struct sockaddr_in, sin_port),
+		"a port is where it is");
 	if (getsockname(server->listener, (struct sockaddr *)&address, &size) != 0)
 		return 0;
-	if (address.ss_family == AF_INET6)
-		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-	return ntohs(((struct sockaddr_in *)&address)->sin_port);
+	return ntohs(address.sin6_port);
 }
 
 void http_server_quiesce(struct http_server *server)

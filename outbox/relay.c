@@ -44,11 +44,11 @@
 #include "process/log.h"
 #include "process/stop.h"
 
-#define READ_ROWS     1000          /* rows read in one go, so that readings are brief */
-#define WINDOW_ROWS   20000         /* rows given to the producer and not acknowledged */
-#define SILENCE_MS    (3600 * 1000) /* after this a broker may have forgotten a producer */
-#define PAUSE_MIN_MS  100           /* before a new producer, doubled each time ... */
-#define PAUSE_MAX_MS  10000         /* ... up to this */
+#define READ_ROWS     1000    /* rows read in one go, so that readings are brief */
+#define WINDOW_ROWS   20000   /* rows given to the producer and not acknowledged */
+#define SILENCE_MS    3600000 /* after this a broker may have forgotten a producer */
+#define PAUSE_MIN_MS  100     /* before a new producer, doubled each time ... */
+#define PAUSE_MAX_MS  10000   /* ... up to this */
 #define TOPIC_WAIT_MS 1000
 #define PATIENCE_MS   5000 /* rows that wait longer without an acknowledgement: not ready */
 #define IDLE_MS       1000

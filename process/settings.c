@@ -35,13 +35,18 @@ bool settings_complain(const struct program *program, const char *name, const ch
 	return fail_set(fail, FAIL_REFUSE, "a setting is wrong");
 }
 
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 /* HTTP_PORT is --http-port. */
 static void option_name(const char *name, char *out, size_t size)
 {
 	size_t i = 0;
 
 	for (; name[i] && i + 1 < size; i++)
-		out[i] = name[i] == '_' ? '-' : (char)tolower((unsigned char)name[i]);
+		out[i] = name[i] == '_' ? '-' : lower(name[i]);
 	out[i] = '\0';
 }
 
@@ -58,7 +63,7 @@ static const char *option_value(const struct reading *r, int *at, const char *na
 		return arg + 2 + length + 1;
 	if (arg[2 + length] != '\0')
 		return NULL;
-	if (*at + 1 >= r->argc)
+	if (*at + 1 >= r->argc || !r->argv[*at + 1])
 		return "";
 	return r->argv[++*at];
 }
@@ -150,9 +155,7 @@ static void pass_on(struct reading *r, const char *name, size_t length, const ch
 		return;
 	}
 	for (i = 0; i < length; i++)
-		item.name[i] = name[i] == '_' || name[i] == '-'
-				       ? '.'
-				       : (char)tolower((unsigned char)name[i]);
+		item.name[i] = name[i] == '_' || name[i] == '-' ? '.' : lower(name[i]);
 	strcpy(item.value, value);
 	for (i = 0; i < r->passed->count; i++) {
 		if (strcmp(r->passed->item[i].name, item.name) == 0)
@@ -231,7 +234,7 @@ bool settings_read(const struct program *program, int argc, char **argv, void *i
 		passed->count = 0;
 		pass_environment(&r);
 	}
-	for (int at = 0; at < argc; at++) {
+	for (int at = 0; at < argc && argv[at]; at++) {
 		const char *const arg = argv[at];
 
 		if (!take_option(&r, &at, chosen))

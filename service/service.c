@@ -233,7 +233,7 @@ int service_main(const struct service_definition *definition, int argc, char **a
 	const int skipped = check ? 2 : 1;
 	struct service *s;
 	struct fail fail = { 0 };
-	int status;
+	int status = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--help") == 0) {
@@ -254,16 +254,16 @@ int service_main(const struct service_definition *definition, int argc, char **a
 	pthread_mutex_init(&s->reader_lock, NULL);
 	build_routes(s);
 	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
-	if (!prepare(s, &program, argc - skipped, argv + skipped, &fail))
-		status = fail_exit_status(&fail);
-	else if (check)
-		status = health_ask(s->settings->http_address, s->settings->http_port);
-	else if (stop_on_signals(&fail) && run(s, &fail))
-		status = 0;
-	else
-		status = fail_exit_status(&fail);
-	if (fail.kind != FAIL_NONE)
+	if (prepare(s, &program, argc - skipped, argv + skipped, &fail)) {
+		if (check)
+			status = health_ask(s->settings->http_address, s->settings->http_port);
+		else if (stop_on_signals(&fail))
+			(void)run(s, &fail);
+	}
+	if (fail.kind != FAIL_NONE) {
 		log_error("main", "%s: %s", definition->program, fail.text);
+		status = fail_exit_status(&fail);
+	}
 	curl_global_cleanup();
 	pthread_mutex_destroy(&s->reader_lock);
 	free(s->settings);

@@ -43,7 +43,7 @@ bool store_apply(void *service, struct outbox_tx *tx, struct command *command, s
 	struct stock_command *const asked = (struct stock_command *)command;
 	struct event event = { .count = asked->count, .price_cents = asked->price_cents };
 	struct sku known;
-	bool found;
+	bool found = false;
 
 	(void)service;
 	if (!store_find(tx->db, asked->sku, &known, &found, fail))

@@ -271,7 +271,7 @@ static void a_refused_first_request_loses_nothing(void **state)
 			f->cluster, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
 		emit(f, waiting[i]);
 		emit(f, waiting[i]);
-		total += 2 * waiting[i];
+		total += (int64_t)2 * waiting[i];
 		assert_true(published(f, total, WAIT_MS));
 		stop(f, 0);
 		start(f);
