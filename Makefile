@@ -33,7 +33,8 @@ down: ## stops what `make up` started
 publish: ## builds, tags and pushes the consumer's image: make publish IMAGE=yourname/metrics-consumer:hw9
 	@run/publish "$(IMAGE)"
 
-idle: ## what the three processes cost while nothing happens, after `make up`
+idle: ## what each of the three processes costs while nothing happens
+	@run/setup --kafka programs
 	@run/idle
 
 format: ## formats the C files
