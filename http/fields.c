@@ -6,6 +6,27 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Names the field whose whole number is too large for 64 bits: jansson reads it as a real one
+ * where it is told to. */
+static bool answer_overflow(struct http_request *request)
+{
+	size_t length;
+	const char *const bytes = http_body(request, &length);
+	json_t *const body = json_loadb(bytes, length, JSON_DECODE_INT_AS_REAL, NULL);
+	const char *name;
+	json_t *value;
+	bool found = false;
+
+	json_object_foreach (body, name, value) {
+		if (!found && fabs(json_number_value(value)) >= 9223372036854775807.0) {
+			http_answer_problem(request, 400, name, "%s: is too large", name);
+			found = true;
+		}
+	}
+	json_decref(body);
+	return found;
+}
+
 /* jansson says "duplicate object key near '"sku"'": the field is between the quotes. */
 static void answer_bad_json(struct http_request *request, const json_error_t *error)
 {
@@ -17,6 +38,8 @@ static void answer_bad_json(struct http_request *request, const json_error_t *er
 		http_answer_problem(request, 400, field, "%s: stands there twice", field);
 		return;
 	}
+	if (json_error_code(error) == json_error_numeric_overflow && answer_overflow(request))
+		return;
 	http_answer_problem(request, 400, NULL, "the body is not JSON: %s (line %d, column %d)",
 		error->text, error->line, error->column);
 }

@@ -1,6 +1,7 @@
 #include "service/routes.h"
 
-#include <string.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 const struct field_names service_names = {
 	.valid = event_name_valid,
@@ -52,8 +53,31 @@ static void handle_outbox(struct http_request *request, void *context)
 			"waiting", (json_int_t)status.waiting));
 }
 
+/* Prometheus text format 0.0.4. */
+static void handle_metrics(struct http_request *request, void *context)
+{
+	struct outbox_status status;
+	char text[1024];
+
+	outbox_status_read(service_outbox(context), &status);
+	(void)snprintf(text, sizeof(text),
+		"# HELP outbox_events_total Events committed.\n"
+		"# TYPE outbox_events_total counter\n"
+		"outbox_events_total{source=\"%s\"} %" PRId64 "\n"
+		"# HELP outbox_published_total Events acknowledged by Kafka.\n"
+		"# TYPE outbox_published_total counter\n"
+		"outbox_published_total{source=\"%s\"} %" PRId64 "\n"
+		"# HELP outbox_waiting_rows Events that wait for Kafka.\n"
+		"# TYPE outbox_waiting_rows gauge\n"
+		"outbox_waiting_rows{source=\"%s\"} %" PRId64 "\n",
+		status.source, status.last, status.source, status.published, status.source,
+		status.waiting);
+	http_answer_text(request, 200, "text/plain; version=0.0.4", text);
+}
+
 const struct http_route common_routes[COMMON_ROUTES] = {
 	{ "GET", "/livez", handle_livez, false },
 	{ "GET", "/readyz", handle_readyz, false },
 	{ "GET", "/outbox", handle_outbox, false },
+	{ "GET", "/metrics", handle_metrics, false },
 };

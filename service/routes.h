@@ -1,10 +1,10 @@
-/* service/routes.h - the routes every service has: /livez, /readyz, /outbox. */
+/* service/routes.h - the routes every service has: /livez, /readyz, /outbox, /metrics. */
 #ifndef SERVICE_ROUTES_H
 #define SERVICE_ROUTES_H
 
 #include "service/service.h"
 
-#define COMMON_ROUTES 3
+#define COMMON_ROUTES 4
 extern const struct http_route common_routes[COMMON_ROUTES];
 
 struct outbox *service_outbox(struct service *service);
