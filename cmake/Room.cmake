@@ -17,6 +17,14 @@ function(hw9_flags target)
   endif()
 endfunction()
 
+# What is started: under ThreadSanitizer with threads that it can see.
+function(hw9_executable target)
+  hw9_flags(${target})
+  if(HW9_SANITIZER MATCHES thread)
+    target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests/support/c11_threads.c)
+  endif()
+endfunction()
+
 # room(NAME sources... USES targets...): a library whose headers travel with the link line.
 function(room name)
   cmake_parse_arguments(ROOM "" "" "USES" ${ARGN})
@@ -31,7 +39,7 @@ function(program name)
   cmake_parse_arguments(PROGRAM "" "" "USES" ${ARGN})
   add_executable(${name} ${PROGRAM_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ${PROGRAM_USES})
-  hw9_flags(${name})
+  hw9_executable(${name})
 endfunction()
 
 # room_test(NAME USES targets... [SOURCES extra...] [TIMEOUT s] [LABELS l]): tests/NAME.c is a cmocka program.
@@ -43,7 +51,7 @@ function(room_test name)
   add_executable(${name} tests/${name}.c ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE ${TEST_USES} PkgConfig::CMOCKA)
   target_compile_definitions(${name} PRIVATE ROOM_DIRECTORY="${CMAKE_CURRENT_SOURCE_DIR}")
-  hw9_flags(${name})
+  hw9_executable(${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   if(NOT TEST_TIMEOUT)

@@ -1,0 +1,139 @@
+#include "metrics-consumer/append_file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "process/clock.h"
+
+void append_file_directory(const char *path, char out[PATH_MAX])
+{
+	const char *const slash = strrchr(path, '/');
+	const size_t length = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
+
+	assert(strlen(path) < PATH_MAX);
+	if (!slash) {
+		strcpy(out, ".");
+		return;
+	}
+	memcpy(out, path, length);
+	out[length] = '\0';
+}
+
+/* A file that was just made is only there for good when its directory says so. */
+static bool sync_directory(const char *path, struct fail *fail)
+{
+	char directory[PATH_MAX];
+	int fd, error;
+
+	append_file_directory(path, directory);
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fail_errno(fail, FAIL_FATAL, errno, "open directory %s", directory);
+	error = fsync(fd) == 0 ? 0 : errno;
+	close(fd);
+	if (error != 0)
+		return fail_errno(fail, FAIL_FATAL, error, "sync directory %s", directory);
+	return true;
+}
+
+bool append_file_open(struct append_file *file, const char *path, struct fail *fail)
+{
+	struct stat st;
+	int error;
+
+	*file = (struct append_file){ .fd = -1 };
+	if (strlen(path) >= sizeof(file->path))
+		return fail_set(fail, FAIL_REFUSE, "open %.64s...: the path is too long", path);
+	strcpy(file->path, path);
+	file->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+	if (file->fd < 0)
+		return fail_errno(fail, FAIL_FATAL, errno, "open %s", path);
+	if (fstat(file->fd, &st) != 0) {
+		error = errno;
+		append_file_close(file);
+		return fail_errno(fail, FAIL_FATAL, error, "look at %s", path);
+	}
+	if (!S_ISREG(st.st_mode)) {
+		append_file_close(file);
+		return fail_set(fail, FAIL_REFUSE, "open %s: not a regular file", path);
+	}
+	file->size = st.st_size;
+	/* What a process before us wrote and did not sync is about to be built on. */
+	if (!append_file_sync(file, fail) || !sync_directory(path, fail)) {
+		append_file_close(file);
+		return false;
+	}
+	return true;
+}
+
+void append_file_close(struct append_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+static bool undo_write(struct append_file *file, int error, struct fail *fail)
+{
+	if (ftruncate(file->fd, file->size) != 0) {
+		file->broken = true;
+		return fail_errno(fail, FAIL_FATAL, errno, "cut %s back", file->path);
+	}
+	return fail_errno(fail, FAIL_RETRY, error, "write %s", file->path);
+}
+
+bool append_file_write(
+	struct append_file *file, const void *bytes, size_t length, struct fail *fail)
+{
+	const char *at = bytes;
+	size_t left = length;
+
+	assert(!file->broken);
+	while (left > 0) {
+		const ssize_t written = write(file->fd, at, left);
+
+		if (written > 0) {
+			at += written;
+			left -= (size_t)written;
+		} else if (written < 0 && errno == EINTR) {
+			continue;
+		} else if (written < 0 && (errno == ENOSPC || errno == EDQUOT)) {
+			return undo_write(file, errno, fail);
+		} else {
+			file->broken = true;
+			return fail_errno(fail, FAIL_FATAL, written < 0 ? errno : EIO, "write %s",
+				file->path);
+		}
+	}
+	file->size += (int64_t)length;
+	if (file->unsynced_since == 0 && length > 0)
+		file->unsynced_since = clock_mono_ms();
+	return true;
+}
+
+bool append_file_sync(struct append_file *file, struct fail *fail)
+{
+	assert(!file->broken);
+	if (fdatasync(file->fd) != 0) {
+		file->broken = true;
+		return fail_errno(fail, FAIL_FATAL, errno, "sync %s", file->path);
+	}
+	file->synced = file->size;
+	file->unsynced_since = 0;
+	return true;
+}
+
+bool append_file_cut(struct append_file *file, int64_t size, struct fail *fail)
+{
+	assert(size >= 0 && size <= file->size);
+	if (ftruncate(file->fd, size) != 0) {
+		file->broken = true;
+		return fail_errno(fail, FAIL_FATAL, errno, "cut %s", file->path);
+	}
+	file->size = size;
+	return append_file_sync(file, fail);
+}

@@ -1,0 +1,43 @@
+/* metrics-consumer/append_file.h - a file that only grows, by whole pieces.
+ *
+ * What journal and dead letter have in common: a piece is written whole or not at all, a full
+ * disk is waited out by the caller, and a sync that failed is never tried again, since a
+ * second one would succeed although pages are gone. One thread. */
+#ifndef METRICS_CONSUMER_APPEND_FILE_H
+#define METRICS_CONSUMER_APPEND_FILE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "process/fail.h"
+
+struct append_file {
+	char path[PATH_MAX];
+	int fd; /* -1: not open */
+	int64_t size;
+	int64_t synced;         /* bytes known to be on the disk */
+	int64_t unsynced_since; /* monotonic ms of the first write that is not; 0: all is */
+	bool broken;            /* a write or sync failed: nothing more may be done with it */
+};
+
+/* Opens a regular file, makes it where it is not there, and syncs it and its directory. */
+bool append_file_open(struct append_file *file, const char *path, struct fail *fail);
+void append_file_close(struct append_file *file);
+
+/* Appends @length bytes. FAIL_RETRY: the disk is full and the file is as it was before.
+ * FAIL_FATAL: the file may end in a torn piece, and the process has to end. */
+bool append_file_write(
+	struct append_file *file, const void *bytes, size_t length, struct fail *fail);
+
+/* Brings everything written to the disk. A failure is FAIL_FATAL. */
+bool append_file_sync(struct append_file *file, struct fail *fail);
+
+/* Cuts the file to its first @size bytes, on the disk too. */
+bool append_file_cut(struct append_file *file, int64_t size, struct fail *fail);
+
+/* The directory a path lies in. */
+void append_file_directory(const char *path, char out[PATH_MAX]);
+
+#endif

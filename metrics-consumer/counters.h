@@ -1,0 +1,48 @@
+/* metrics-consumer/counters.h - what has been done, in numbers.
+ *
+ * The consumer's thread counts in a struct of its own and publishes it once a turn; whoever
+ * asks gets a whole one, never half of a turn. */
+#ifndef METRICS_CONSUMER_COUNTERS_H
+#define METRICS_CONSUMER_COUNTERS_H
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "event/event.h"
+
+struct counts {         /* since the process started */
+	uint64_t taken; /* = journaled + repeats + the dead letters */
+	uint64_t journaled;
+	uint64_t repeats; /* known already, and dropped */
+	uint64_t dead[EVENT_FLAWS];
+	uint64_t events[EVENT_TYPES][EVENT_PARTITIONS]; /* what journaled is made of */
+	uint64_t late;      /* journaled: filled a missing place of its source */
+	uint64_t misplaced; /* journaled: a known type on the other service's partition */
+	uint64_t nameless;  /* journaled: no sound source and number */
+	uint64_t untracked; /* journaled: of a source beyond the bound */
+	uint64_t holes;     /* offsets that Kafka no longer had */
+	uint64_t journal_bytes;
+	int64_t lag[EVENT_PARTITIONS]; /* records behind the end; -1: not known */
+};
+
+uint64_t counts_dead(const struct counts *counts);
+
+struct counters {
+	pthread_mutex_t lock;
+	struct counts published;
+};
+
+void counters_init(struct counters *counters);
+void counters_fini(struct counters *counters);
+/* Consumer's thread. */
+void counters_publish(struct counters *counters, const struct counts *counts);
+/* Any thread. */
+void counters_read(struct counters *counters, struct counts *counts);
+
+/* Writes them in Prometheus' text format. */
+void counts_write_metrics(const struct counts *counts, FILE *out);
+/* Writes them as one line of key=value, types and partitions included. */
+void counts_write_totals(const struct counts *counts, FILE *out);
+
+#endif

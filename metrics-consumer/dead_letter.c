@@ -1,0 +1,223 @@
+#include "metrics-consumer/dead_letter.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "metrics-consumer/file_lines.h"
+#include "process/clock.h"
+#include "process/log.h"
+
+#define HEAD_MAX  768         /* bytes of a line without key and value: a source escaped, numbers */
+#define KEEP_ROOM (64 * 1024) /* memory kept once the lines are written */
+
+bool dead_letter_parse(const char *bytes, size_t length, struct dead_record *record,
+	char source[static SOURCE_MAX])
+{
+	json_t *const line = json_loadb(bytes, length, 0, NULL);
+	const char *name = "", *time, *reason;
+	json_t *value;
+	json_int_t partition, offset, id = 0;
+	bool good;
+
+	*record = (struct dead_record){ .source = source };
+	good = line && json_unpack(line, "{s:s, s:I, s:I, s?s, s?I, s:s, s:o}", "time", &time,
+			       "partition", &partition, "offset", &offset, "source", &name, "id",
+			       &id, "reason", &reason, "value_hex", &value) == 0;
+	good = good && (json_is_string(value) || json_is_null(value)) &&
+	       clock_parse(time, strlen(time), &record->time_ms) && partition >= 0 &&
+	       partition < EVENT_PARTITIONS && offset >= 0 && id >= 0 &&
+	       strlen(name) < SOURCE_MAX && (*name != '\0') == (id > 0);
+	if (good) {
+		record->partition = (int32_t)partition;
+		record->offset = offset;
+		record->id = id;
+		strcpy(source, name);
+	}
+	json_decref(line);
+	return good;
+}
+
+static bool read_lines(struct dead_letter *dead, struct file_lines *lines, dead_letter_seen *seen,
+	void *context, struct fail *fail)
+{
+	char source[SOURCE_MAX];
+	struct dead_record record;
+	const char *bytes;
+	size_t length;
+
+	for (;;) {
+		switch (file_lines_next(lines, &bytes, &length, fail)) {
+		case FILE_LINES_LINE:
+			break;
+		case FILE_LINES_END:
+			return true;
+		case FILE_LINES_FAILED:
+			return fail_prefix(fail, "%s", dead->file.path);
+		}
+		if (!dead_letter_parse(bytes, length, &record, source) || !seen(context, &record))
+			return fail_set(fail, FAIL_FATAL,
+				"%s is damaged: line %" PRIu64 " at byte %" PRId64
+				" is not a dead letter; repair or move the file",
+				dead->file.path, lines->number, lines->line_at);
+		dead->last[record.partition] = record.offset;
+	}
+}
+
+static bool cut_torn_line(
+	struct dead_letter *dead, const struct file_lines *lines, struct fail *fail)
+{
+	const char *bytes;
+	const size_t torn = file_lines_torn(lines, &bytes);
+
+	if (torn == 0)
+		return true;
+	if (lines->number == 0 && bytes[0] != '{' && bytes[0] != '\0')
+		return fail_set(fail, FAIL_FATAL,
+			"%s holds %zu bytes and no dead letter; it is left as it is",
+			dead->file.path, torn);
+	if (!append_file_cut(&dead->file, file_lines_position(lines), fail))
+		return false;
+	log_warning("dead-letter", "cut a torn last line path=%s bytes=%zu", dead->file.path, torn);
+	return true;
+}
+
+bool dead_letter_open(struct dead_letter *dead, const char *path, dead_letter_seen *seen,
+	void *context, struct fail *fail)
+{
+	struct file_lines lines;
+	bool good;
+
+	*dead = (struct dead_letter){ .file.fd = -1 };
+	for (int32_t p = 0; p < EVENT_PARTITIONS; p++)
+		dead->last[p] = -1;
+	if (!append_file_open(&dead->file, path, fail))
+		return false;
+	if (!file_lines_open(&lines, dead->file.fd, fail))
+		return false;
+	good = read_lines(dead, &lines, seen, context, fail) && cut_torn_line(dead, &lines, fail);
+	file_lines_close(&lines);
+	return good;
+}
+
+void dead_letter_close(struct dead_letter *dead)
+{
+	append_file_close(&dead->file);
+	free(dead->waiting);
+	dead->waiting = NULL;
+	dead->length = dead->room = 0;
+}
+
+bool dead_letter_known(const struct dead_letter *dead, int32_t partition, int64_t offset)
+{
+	assert(partition >= 0 && partition < EVENT_PARTITIONS);
+	return offset <= dead->last[partition];
+}
+
+void dead_letter_forget(struct dead_letter *dead, int32_t partition)
+{
+	assert(partition >= 0 && partition < EVENT_PARTITIONS);
+	dead->last[partition] = -1;
+}
+
+static bool make_room(struct dead_letter *dead, size_t more, struct fail *fail)
+{
+	size_t room = dead->room > 0 ? dead->room : KEEP_ROOM;
+	char *grown;
+
+	while (room - dead->length < more)
+		room *= 2;
+	if (room == dead->room)
+		return true;
+	grown = realloc(dead->waiting, room);
+	if (!grown)
+		return fail_set(fail, FAIL_FATAL, "out of memory");
+	dead->waiting = grown;
+	dead->room = room;
+	return true;
+}
+
+static void put(struct dead_letter *dead, const char *text)
+{
+	const size_t length = strlen(text);
+
+	assert(dead->room - dead->length >= length);
+	memcpy(dead->waiting + dead->length, text, length);
+	dead->length += length;
+}
+
+/* A source is printable ASCII, so these two are all that JSON wants escaped. */
+static void put_source(struct dead_letter *dead, const char *source)
+{
+	put(dead, ",\"source\":\"");
+	for (; *source; source++) {
+		if (*source == '"' || *source == '\\')
+			dead->waiting[dead->length++] = '\\';
+		dead->waiting[dead->length++] = *source;
+	}
+	put(dead, "\"");
+}
+
+static void put_hex(struct dead_letter *dead, const char *name, const void *bytes, size_t length)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *const from = bytes;
+
+	put(dead, name);
+	if (!bytes) {
+		put(dead, "null");
+		return;
+	}
+	put(dead, "\"");
+	for (size_t i = 0; i < length; i++) {
+		dead->waiting[dead->length++] = digits[from[i] >> 4];
+		dead->waiting[dead->length++] = digits[from[i] & 15];
+	}
+	put(dead, "\"");
+}
+
+bool dead_letter_add(struct dead_letter *dead, const struct dead_record *record, struct fail *fail)
+{
+	char time[CLOCK_TEXT_MAX], text[128];
+
+	assert(record->flaw != EVENT_SOUND);
+	assert(record->partition >= 0 && record->partition < EVENT_PARTITIONS);
+	if (!make_room(dead, HEAD_MAX + 2 * (record->key_length + record->length), fail))
+		return false;
+	clock_text(record->time_ms, time);
+	(void)snprintf(text, sizeof(text),
+		"{\"time\":\"%s\",\"partition\":%" PRId32 ",\"offset\":%" PRId64, time,
+		record->partition, record->offset);
+	put(dead, text);
+	if (record->id > 0) {
+		put_source(dead, record->source);
+		(void)snprintf(text, sizeof(text), ",\"id\":%" PRId64, record->id);
+		put(dead, text);
+	}
+	(void)snprintf(text, sizeof(text), ",\"reason\":\"%s\"", event_flaw_name(record->flaw));
+	put(dead, text);
+	put_hex(dead, ",\"key_hex\":", record->key, record->key_length);
+	put_hex(dead, ",\"value_hex\":", record->value, record->length);
+	put(dead, "}\n");
+	dead->last[record->partition] = record->offset;
+	return true;
+}
+
+bool dead_letter_write(struct dead_letter *dead, struct fail *fail)
+{
+	if (dead->length == 0)
+		return true;
+	if (!append_file_write(&dead->file, dead->waiting, dead->length, fail) ||
+		!append_file_sync(&dead->file, fail))
+		return false;
+	dead->length = 0;
+	if (dead->room > KEEP_ROOM) {
+		free(dead->waiting);
+		dead->waiting = NULL;
+		dead->room = 0;
+	}
+	return true;
+}

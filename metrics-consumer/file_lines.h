@@ -1,0 +1,44 @@
+/* metrics-consumer/file_lines.h - a file read line by line, in large pieces.
+ *
+ * For files that another process may be appending to: the end can be asked for again. Memory
+ * is one piece, and as much as the longest line where that is longer. One thread. */
+#ifndef METRICS_CONSUMER_FILE_LINES_H
+#define METRICS_CONSUMER_FILE_LINES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "process/fail.h"
+
+#define FILE_LINE_MAX 268435456 /* bytes: more than the largest record librdkafka takes, in hex */
+
+struct file_lines {
+	int fd; /* borrowed */
+	char *buffer;
+	size_t room, start, end; /* of the bytes not yet handed out */
+	int64_t read_to;         /* position in the file behind them */
+	int64_t line_at;         /* where the line last handed out begins in the file */
+	uint64_t number;         /* of that line, from 1 */
+};
+
+enum file_lines_result {
+	FILE_LINES_LINE, /* *line is borrowed until the next call */
+	FILE_LINES_END,  /* no whole line is left for now */
+	FILE_LINES_FAILED,
+};
+
+/* Reads @fd from its first byte on, whatever its own position is. */
+bool file_lines_open(struct file_lines *lines, int fd, struct fail *fail);
+void file_lines_close(struct file_lines *lines);
+
+/* The next line without its line break. */
+enum file_lines_result file_lines_next(
+	struct file_lines *lines, const char **line, size_t *length, struct fail *fail);
+
+/* After FILE_LINES_END: the bytes behind the last line break, borrowed. */
+size_t file_lines_torn(const struct file_lines *lines, const char **bytes);
+/* Where the next line begins in the file. */
+int64_t file_lines_position(const struct file_lines *lines);
+
+#endif

@@ -1,0 +1,195 @@
+#include "metrics-consumer/sources.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOTS      (2 * SOURCES_MAX) /* of the hash table; never more than half full */
+#define ROOM_FIRST 4                 /* ranges a source has room for at first */
+
+struct sources {
+	struct source list[SOURCES_MAX];
+	size_t count;
+	struct source *slots[SLOTS];
+	size_t missing_max;
+	uint64_t merged;
+};
+
+struct sources *sources_new(size_t missing_max)
+{
+	struct sources *const s = calloc(1, sizeof(*s));
+
+	assert(missing_max >= 2);
+	if (s)
+		s->missing_max = missing_max;
+	return s;
+}
+
+void sources_free(struct sources **sources)
+{
+	if (!*sources)
+		return;
+	for (size_t i = 0; i < (*sources)->count; i++)
+		free((*sources)->list[i].missing);
+	free(*sources);
+	*sources = NULL;
+}
+
+/* FNV-1a: short names, few of them. */
+static size_t slot_of(const char *name, size_t length)
+{
+	uint64_t hash = 14695981039346656037u;
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)name[i]) * 1099511628211u;
+	return (size_t)((hash ^ hash >> 32) % SLOTS);
+}
+
+struct source *sources_find(struct sources *sources, const char *name, size_t length)
+{
+	size_t slot = slot_of(name, length);
+	struct source *s;
+
+	assert(length > 0 && length < SOURCE_MAX);
+	for (; (s = sources->slots[slot]); slot = (slot + 1) % SLOTS) {
+		if (s->length == length && memcmp(s->name, name, length) == 0)
+			return s;
+	}
+	if (sources->count == SOURCES_MAX)
+		return NULL;
+	s = &sources->list[sources->count];
+	s->room = sources->missing_max < ROOM_FIRST ? sources->missing_max : ROOM_FIRST;
+	s->missing = malloc(s->room * sizeof(*s->missing));
+	if (!s->missing)
+		return NULL;
+	memcpy(s->name, name, length);
+	s->length = length;
+	s->index = sources->count++;
+	sources->slots[slot] = s;
+	return s;
+}
+
+size_t sources_count(const struct sources *sources)
+{
+	return sources->count;
+}
+
+const struct source *sources_at(const struct sources *sources, size_t index)
+{
+	assert(index < sources->count);
+	return &sources->list[index];
+}
+
+uint64_t sources_merged(const struct sources *sources)
+{
+	return sources->merged;
+}
+
+static void remove_at(struct source *s, size_t index)
+{
+	s->count--;
+	memmove(&s->missing[index], &s->missing[index + 1],
+		(s->count - index) * sizeof(*s->missing));
+}
+
+/* Makes room for one more range: by growing, or, at the bound or without memory, by making
+ * one of the two lowest. Returns how many ranges went away. */
+static size_t make_room(struct sources *sources, struct source *s)
+{
+	struct source_range *grown;
+	size_t room = 2 * s->room;
+
+	if (s->count < s->room)
+		return 0;
+	if (room > sources->missing_max)
+		room = sources->missing_max;
+	grown = room > s->room ? realloc(s->missing, room * sizeof(*grown)) : NULL;
+	if (grown) {
+		s->missing = grown;
+		s->room = room;
+		return 0;
+	}
+	s->missing[1].first = s->missing[0].first;
+	remove_at(s, 0);
+	sources->merged++;
+	return 1;
+}
+
+/* The first range that ends at or behind @id; count where there is none. */
+static size_t range_at(const struct source *s, int64_t id)
+{
+	size_t low = 0, high = s->count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (s->missing[middle].last < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void fill(struct sources *sources, struct source *s, size_t index, int64_t id)
+{
+	struct source_range *range = &s->missing[index];
+
+	if (range->first == range->last) {
+		remove_at(s, index);
+	} else if (range->first == id) {
+		range->first++;
+	} else if (range->last == id) {
+		range->last--;
+	} else {
+		if (make_room(sources, s) > 0 && index > 0)
+			index--;
+		range = &s->missing[index];
+		memmove(range + 1, range, (s->count - index) * sizeof(*range));
+		s->count++;
+		range[0].last = id - 1;
+		range[1].first = id + 1;
+	}
+}
+
+enum source_verdict sources_take(struct sources *sources, struct source *source, int64_t id)
+{
+	size_t index;
+
+	assert(id > 0);
+	if (id > source->highest) {
+		if (id > source->highest + 1) {
+			(void)make_room(sources, source);
+			source->missing[source->count++] =
+				(struct source_range){ source->highest + 1, id - 1 };
+		}
+		source->highest = id;
+		return SOURCE_NEW;
+	}
+	index = range_at(source, id);
+	if (index == source->count || source->missing[index].first > id)
+		return SOURCE_COPY;
+	fill(sources, source, index, id);
+	return SOURCE_LATE;
+}
+
+int64_t source_known(const struct source *source, int64_t first, int64_t last)
+{
+	int64_t known;
+
+	if (last > source->highest)
+		last = source->highest;
+	if (first > last)
+		return 0;
+	known = last - first + 1;
+	for (size_t i = range_at(source, first); i < source->count; i++) {
+		const struct source_range *const r = &source->missing[i];
+		const int64_t from = r->first > first ? r->first : first;
+		const int64_t to = r->last < last ? r->last : last;
+
+		if (from > last)
+			break;
+		known -= to - from + 1;
+	}
+	return known;
+}

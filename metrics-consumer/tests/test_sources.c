@@ -1,0 +1,180 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "metrics-consumer/sources.h"
+
+#define IDS 4000
+
+static int setup(void **state)
+{
+	struct sources *const s = sources_new(SOURCES_MISSING_MAX);
+
+	*state = s;
+	return s ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	struct sources *s = *state;
+
+	sources_free(&s);
+	return 0;
+}
+
+static enum source_verdict take(struct sources *s, const char *name, int64_t id)
+{
+	struct source *const source = sources_find(s, name, strlen(name));
+
+	assert_non_null(source);
+	return sources_take(s, source, id);
+}
+
+static void numbers_in_order_are_new_and_again_are_copies(void **state)
+{
+	for (int64_t id = 1; id <= 100; id++)
+		assert_int_equal(take(*state, "cart/a", id), SOURCE_NEW);
+	for (int64_t id = 1; id <= 100; id++)
+		assert_int_equal(take(*state, "cart/a", id), SOURCE_COPY);
+	assert_int_equal(take(*state, "cart/b", 1), SOURCE_NEW);
+	assert_int_equal(sources_count(*state), 2);
+}
+
+static void a_source_first_seen_at_5_misses_1_to_4(void **state)
+{
+	assert_int_equal(take(*state, "cart/a", 5), SOURCE_NEW);
+	assert_int_equal(source_known(sources_at(*state, 0), 1, 5), 1);
+	for (int64_t id = 1; id <= 4; id++)
+		assert_int_equal(take(*state, "cart/a", id), SOURCE_LATE);
+	for (int64_t id = 1; id <= 5; id++)
+		assert_int_equal(take(*state, "cart/a", id), SOURCE_COPY);
+	assert_int_equal(sources_at(*state, 0)->count, 0);
+}
+
+/* ATTACKS A5: 1..99, 151..200, 100..150. */
+static void a_run_that_comes_late_is_not_taken_for_copies(void **state)
+{
+	for (int64_t id = 1; id <= 99; id++)
+		assert_int_equal(take(*state, "cart/a", id), SOURCE_NEW);
+	for (int64_t id = 151; id <= 200; id++)
+		assert_int_equal(take(*state, "cart/a", id), SOURCE_NEW);
+	for (int64_t id = 100; id <= 150; id++)
+		assert_int_equal(take(*state, "cart/a", id), SOURCE_LATE);
+	assert_int_equal(take(*state, "cart/a", 120), SOURCE_COPY);
+	assert_int_equal(take(*state, "cart/a", 201), SOURCE_NEW);
+}
+
+static void a_forged_number_does_not_silence_a_source(void **state)
+{
+	assert_int_equal(take(*state, "cart/a", 1), SOURCE_NEW);
+	assert_int_equal(take(*state, "cart/a", INT64_MAX), SOURCE_NEW);
+	for (int64_t id = 2; id <= 50; id++)
+		assert_int_equal(take(*state, "cart/a", id), SOURCE_LATE);
+	assert_int_equal(take(*state, "cart/a", 2), SOURCE_COPY);
+}
+
+static unsigned next_random(unsigned *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 8;
+}
+
+/* Against one bit for each number, over orders from nearly sorted to wild. */
+static void any_order_gives_what_one_bit_a_number_gives(void **state)
+{
+	(void)state;
+	for (unsigned spread = 1; spread <= IDS / 4; spread *= 4) {
+		struct sources *s = sources_new(SOURCES_MISSING_MAX);
+		bool seen[IDS + 1] = { false };
+		int64_t highest = 0, known = 0;
+		unsigned seed = spread;
+
+		assert_non_null(s);
+		for (int i = 0; i < 20000; i++) {
+			const int64_t id = 1 + (i / 8 + (int)(next_random(&seed) % spread)) % IDS;
+			const enum source_verdict want = seen[id]       ? SOURCE_COPY
+							 : id > highest ? SOURCE_NEW
+									: SOURCE_LATE;
+
+			assert_int_equal(take(s, "cart/a", id), want);
+			known += !seen[id];
+			seen[id] = true;
+			highest = id > highest ? id : highest;
+		}
+		assert_int_equal(sources_merged(s), 0);
+		assert_int_equal(source_known(sources_at(s, 0), 1, IDS), known);
+		for (int64_t first = 1; first < IDS; first += 37) {
+			int64_t count = 0;
+
+			for (int64_t id = first; id < first + 100 && id <= IDS; id++)
+				count += seen[id];
+			assert_int_equal(source_known(sources_at(s, 0), first, first + 99), count);
+		}
+		sources_free(&s);
+	}
+}
+
+static void beyond_the_bound_a_copy_may_pass_but_no_event_is_lost(void **state)
+{
+	static const size_t bounds[] = { 2, 3, 8 };
+
+	(void)state;
+	for (size_t b = 0; b < 3; b++) {
+		struct sources *s = sources_new(bounds[b]);
+		bool seen[IDS + 1] = { false };
+		unsigned seed = (unsigned)b + 7;
+
+		assert_non_null(s);
+		for (int i = 0; i < 20000; i++) {
+			const int64_t id = 1 + next_random(&seed) % IDS;
+
+			if (!seen[id])
+				assert_int_not_equal(take(s, "cart/a", id), SOURCE_COPY);
+			seen[id] = true;
+			assert_true(sources_at(s, 0)->count <= bounds[b]);
+		}
+		assert_true(sources_merged(s) > 0);
+		sources_free(&s);
+	}
+}
+
+static void a_source_beyond_the_bound_is_not_kept(void **state)
+{
+	char name[32];
+
+	for (int i = 0; i < SOURCES_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "cart/%d", i);
+		assert_int_equal(take(*state, name, 1), SOURCE_NEW);
+	}
+	assert_null(sources_find(*state, "cart/more", 9));
+	for (int i = 0; i < SOURCES_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "cart/%d", i);
+		assert_int_equal(take(*state, name, 1), SOURCE_COPY);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			numbers_in_order_are_new_and_again_are_copies, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_source_first_seen_at_5_misses_1_to_4, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_run_that_comes_late_is_not_taken_for_copies, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_forged_number_does_not_silence_a_source, setup, teardown),
+		cmocka_unit_test(any_order_gives_what_one_bit_a_number_gives),
+		cmocka_unit_test(beyond_the_bound_a_copy_may_pass_but_no_event_is_lost),
+		cmocka_unit_test_setup_teardown(
+			a_source_beyond_the_bound_is_not_kept, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,58 @@
+/* metrics-consumer/topic.h - the way to the topic: two partitions, assigned for good, taken in
+ * batches, and told afterwards how far we are.
+ *
+ * The group is a name under which offsets are stored for lag tools; nobody joins it, and no
+ * position is ever read from it. One thread. */
+#ifndef METRICS_CONSUMER_TOPIC_H
+#define METRICS_CONSUMER_TOPIC_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "event/event.h"
+#include "kafka/client/client.h"
+#include "process/fail.h"
+
+#define TOPIC_BATCH_MAX 4096 /* records of one turn */
+#define TOPIC_EARLIEST  (-1) /* as a position: the first record there is */
+
+struct topic;
+
+/* The properties our promises stand on, for kafka_settings_check. */
+extern const struct kafka_property *const topic_fixed[];
+
+/* Makes the client; asks nobody. Borrows @kafka and its texts until topic_close. */
+bool topic_open(struct topic **topic, const struct kafka_settings *kafka, const char *group,
+	struct fail *fail);
+void topic_close(struct topic **topic);
+
+/* As kafka_topic_check. */
+bool topic_check(struct topic *topic, int wait_ms, struct fail *fail);
+
+/* Reads on from these positions, each an offset or TOPIC_EARLIEST. Whatever was fetched before
+ * is forgotten. */
+bool topic_assign(
+	struct topic *topic, const int64_t next[static EVENT_PARTITIONS], struct fail *fail);
+
+/* What is there, without waiting: records, and errors with record->err set. The caller destroys
+ * each with rd_kafka_message_destroy. */
+size_t topic_take(struct topic *topic, rd_kafka_message_t *batch[static TOPIC_BATCH_MAX]);
+/* Waits until there may be something to take, a stop is wished, or @wait_ms are over. @next are
+ * the positions behind what was taken. */
+void topic_wait(struct topic *topic, const int64_t next[static EVENT_PARTITIONS], int wait_ms);
+/* All brokers went away, and none has answered since. */
+bool topic_is_away(const struct topic *topic);
+
+/* Tells the group's coordinator how far we are, without waiting for it. @synced is the length
+ * of the journal on the disk and goes into the metadata. At most one is under way: false
+ * where one is, and nothing was sent. */
+bool topic_commit(struct topic *topic, const int64_t next[static EVENT_PARTITIONS], int64_t synced);
+/* Waits at most @wait_ms for the answer to it. Records that come meanwhile are thrown away, so
+ * this is the last thing before topic_close. */
+void topic_commit_finish(struct topic *topic, int wait_ms);
+
+/* Records from @next to the partition's end as last heard of; -1: not known. */
+int64_t topic_lag(struct topic *topic, int32_t partition, int64_t next);
+
+#endif
