@@ -69,7 +69,7 @@ static bool read_more(struct file_lines *lines, size_t *got, struct fail *fail)
 enum file_lines_result file_lines_next(
 	struct file_lines *lines, const char **line, size_t *length, struct fail *fail)
 {
-	size_t searched = 0, got;
+	size_t searched = 0, got = 0;
 
 	for (;;) {
 		const char *const from = lines->buffer + lines->start;

@@ -193,6 +193,7 @@ int flow_end(pid_t *child)
 {
 	int status = 0;
 
+	assert_true(*child > 0);
 	assert_int_equal(kill(*child, SIGTERM), 0);
 	assert_int_equal(waitpid(*child, &status, 0), *child);
 	*child = 0;
