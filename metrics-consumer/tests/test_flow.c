@@ -195,13 +195,14 @@ static void a_restart_writes_nothing_twice(void **state)
 			flow_kill(&f->child);
 	}
 	f->child = flow_consumer(f, quiet);
+	flow_send(f, &(struct record){ 0, NULL, "3", 0, "cart/a", 7, 0 }); /* a copy, elsewhere */
 	flow_send_event(f, 0, 8);
 	flow_flush(f);
 	flow_wait_lines(f, 9);
 	assert_has(f, "metrics.log", "\n", 9);
 	assert_has(f, "dead-letter.log", "\n", 4);
 	assert_int_equal(flow_end(&f->child), 0);
-	assert_has(f, flow_err(f), "taken=3 journaled=1 copies=2 dead_letters=0 ", 1);
+	assert_has(f, flow_err(f), "taken=4 journaled=1 copies=3 dead_letters=0 ", 1);
 	assert_has(f, flow_out(f), "\n", 0);
 }
 
