@@ -22,7 +22,7 @@ bool db_open(struct db **db, const char *path, enum db_role role, struct fail *f
 	*db = NULL;
 	if (strncmp(path, "postgresql://", 13) == 0 || strncmp(path, "postgres://", 11) == 0)
 		return fail_set(fail, FAIL_REFUSE,
-			"STORE=%s: PostgreSQL is not supported yet; name a file", path);
+			"STORE=%.13s...: PostgreSQL is not supported yet; name a file", path);
 	return db_sqlite_open(db, path, role, fail) || fail_prefix(fail, "open store %s", path);
 }
 

@@ -218,6 +218,8 @@ static int lock_holder(int fd)
 
 static bool own(struct db_sqlite *s, const char *path, struct fail *fail)
 {
+	int holder;
+
 	s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (s->lock < 0)
 		return fail_errno(fail, FAIL_FATAL, errno, "open file");
@@ -225,18 +227,35 @@ static bool own(struct db_sqlite *s, const char *path, struct fail *fail)
 		return true;
 	if (errno != EWOULDBLOCK)
 		return fail_errno(fail, FAIL_FATAL, errno, "lock file");
-	return fail_set(fail, FAIL_OWNED, "process %d owns it", lock_holder(s->lock));
+	holder = lock_holder(s->lock);
+	if (holder == 0) /* in another container, or on a file system that tells another device */
+		return fail_set(fail, FAIL_OWNED, "another process owns it");
+	return fail_set(fail, FAIL_OWNED, "process %d owns it", holder);
+}
+
+static bool take_mode(void *context, const struct db_value *columns)
+{
+	*(bool *)context = columns[0].kind == DB_TEXT && strcmp(columns[0].bytes, "wal") == 0;
+	return true;
 }
 
 static bool set_up(struct db_sqlite *s, enum db_role role, struct fail *fail)
 {
 	(void)sqlite3_extended_result_codes(s->sqlite, 1);
 	(void)sqlite3_busy_timeout(s->sqlite, BUSY_MS);
-	if (role == DB_WRITER)
+	if (role == DB_WRITER) {
+		bool wal = false;
+
+		if (!sqlite_query(
+			    &s->db, "PRAGMA journal_mode=WAL", NULL, 0, take_mode, &wal, fail))
+			return false;
+		if (!wal)
+			return fail_set(fail, FAIL_FATAL, "the file system cannot hold a WAL");
 		return sqlite_script(&s->db,
-			"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-			"PRAGMA wal_autocheckpoint=10000; PRAGMA temp_store=MEMORY",
+			"PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=10000;"
+			"PRAGMA temp_store=MEMORY",
 			fail);
+	}
 	if (sqlite3_db_config(s->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) != SQLITE_OK)
 		return failed(s, "configure", fail);
 	return sqlite_script(&s->db, "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=1", fail);

@@ -88,7 +88,7 @@ bool outbox_start(struct outbox *o, writer_apply *apply, void *service, struct f
 	if (!writer_start(&o->writer, fail)) {
 		struct fail ignored = { 0 };
 
-		(void)relay_stop(&o->relay, 0, &ignored);
+		(void)relay_stop(o->relay, 0, &ignored);
 		return false;
 	}
 	o->started = true;
@@ -128,7 +128,7 @@ bool outbox_stop(struct outbox *o, int drain_ms, struct fail *fail)
 	o->started = false;
 	queue_close(&o->queue);
 	writer_join(&o->writer);
-	good = relay_stop(&o->relay, drain_ms, fail);
+	good = relay_stop(o->relay, drain_ms, fail);
 	if (o->writer.ended.kind != FAIL_NONE) {
 		*fail = o->writer.ended;
 		return false;
@@ -147,6 +147,7 @@ void outbox_close(struct outbox **outbox)
 	if (!o)
 		return;
 	assert(!o->started);
+	relay_free(&o->relay);
 	progress_fini(&o->progress);
 	queue_fini(&o->queue);
 	db_close(&o->reader);

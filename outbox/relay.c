@@ -46,6 +46,7 @@
 
 #define READ_ROWS     1000    /* rows read in one go, so that readings are brief */
 #define WINDOW_ROWS   20000   /* rows given to the producer and not acknowledged */
+#define WINDOW_MS     600000  /* a window made smaller doubles after this */
 #define SILENCE_MS    3600000 /* after this a broker may have forgotten a producer */
 #define PAUSE_MIN_MS  100     /* before a new producer, doubled each time ... */
 #define PAUSE_MAX_MS  10000   /* ... up to this */
@@ -63,6 +64,7 @@ const struct kafka_property relay_fixed[] = {
 	{ "message.timeout.ms", "0" },
 	{ "delivery.timeout.ms", "0" },
 	{ "transactional.id", NULL },
+	{ "delivery.report.only.error", "false" },
 	{ NULL, NULL },
 };
 
@@ -86,6 +88,7 @@ struct relay {
 	rd_kafka_queue_t *events;
 	enum relay_state state;
 	int64_t next;                 /* row to send next; 0: the first one there is */
+	int64_t last;                 /* highest row that may be sent: its commit is over */
 	int64_t in_flight;            /* given to the producer, no report yet */
 	int64_t run_last, run_offset; /* last acknowledged of this run; 0: none yet */
 	int64_t run_first;
@@ -96,7 +99,10 @@ struct relay {
 	int64_t gave_up_ms; /* when the producer said that it takes no more; 0: it works */
 	bool brokers_away;
 	int64_t asked_ms;
-	struct log_repeat repeat;
+	int64_t window;    /* at most WINDOW_ROWS; smaller after a batch was too large */
+	int64_t window_ms; /* when it changed last */
+	char gave_up[RELAY_WHY_MAX];
+	struct log_repeat broken, unread, unstarted;
 	struct fail ended;
 	atomic_bool dead;
 
@@ -156,7 +162,7 @@ static void break_run(struct relay *r, const char *format, ...)
 	va_end(args);
 	r->state = BROKEN;
 	say(r, why);
-	log_repeating(&r->repeat, LOG_WARNING, "relay", "%s; a new producer starts", why);
+	log_repeating(&r->broken, LOG_WARNING, "relay", "%s; a new producer starts", why);
 }
 
 /* Errors of the row itself, which trying again alone may or may not cure. */
@@ -167,6 +173,22 @@ static bool is_refusal(rd_kafka_resp_err_t error)
 	       error == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
 	       error == RD_KAFKA_RESP_ERR_POLICY_VIOLATION ||
 	       error == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
+}
+
+/* Kafka's limit is for a batch, and librdkafka does not split one: fewer rows at a time make
+ * smaller batches. A row that is too large by itself stays first. */
+static void shrink_window(struct relay *r)
+{
+	r->window = r->window > 4 ? r->window / 4 : 1;
+	r->window_ms = clock_mono_ms();
+}
+
+static void grow_window(struct relay *r)
+{
+	if (r->window == WINDOW_ROWS || clock_mono_ms() - r->window_ms < WINDOW_MS)
+		return;
+	r->window = r->window * 2 < WINDOW_ROWS ? r->window * 2 : WINDOW_ROWS;
+	r->window_ms = clock_mono_ms();
 }
 
 static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *report, void *opaque)
@@ -181,6 +203,8 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *report, 
 	if (report->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		if (is_refusal(report->err) && (r->suspect == 0 || id < r->suspect))
 			r->suspect = id;
+		if (report->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+			shrink_window(r);
 		break_run(r, "event %" PRId64 " is refused: %s", id, rd_kafka_err2str(report->err));
 	} else if (report->offset < 0) {
 		break_run(r, "event %" PRId64 " was reported without an offset", id);
@@ -195,7 +219,7 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *report, 
 		r->run_last = id;
 		r->run_offset = report->offset;
 		r->alone = false;
-		if (id == r->suspect)
+		if (id >= r->suspect)
 			r->suspect = 0;
 		progress_acknowledge(r->options.progress, id, report->offset);
 	}
@@ -205,10 +229,7 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *report, 
  * says more. */
 static void note_fatal(struct relay *r)
 {
-	char text[RELAY_WHY_MAX];
-
-	(void)rd_kafka_fatal_error(r->producer, text, sizeof(text));
-	log_debug("relay", "the producer gave up: %s", text);
+	(void)rd_kafka_fatal_error(r->producer, r->gave_up, sizeof(r->gave_up));
 	if (r->gave_up_ms == 0)
 		r->gave_up_ms = clock_mono_ms();
 }
@@ -292,6 +313,8 @@ static bool begin_run(struct relay *r, int64_t id)
 			id, acknowledged + 1);
 	if (r->in_flight > 0)
 		return false;
+	if (r->suspect < id) /* it was a copy, and is deleted */
+		r->suspect = 0;
 	r->next = r->run_first = id;
 	r->run_last = 0;
 	r->alone = true;
@@ -305,6 +328,8 @@ static bool send_row(void *context, const struct row *row)
 	rd_kafka_headers_t *headers;
 	rd_kafka_resp_err_t error;
 
+	if (row->id > r->last)
+		return false;
 	if (row->id != r->next && !begin_run(r, row->id))
 		return false;
 	if (r->in_flight > 0 && (r->alone || r->next == r->suspect))
@@ -331,17 +356,19 @@ static bool send_row(void *context, const struct row *row)
 	r->in_flight++;
 	if (r->next++ == r->suspect)
 		r->alone = true;
-	return !r->alone && r->in_flight < WINDOW_ROWS;
+	return !r->alone && r->in_flight < r->window;
 }
 
 /* Sends what there is, as far as the window goes. False where the store cannot be read. */
 static bool send_rows(struct relay *r, struct fail *fail)
 {
-	const int64_t last = progress_read(r->options.progress).last;
+	/* Rows can be read a moment before their commit returns; they are not ours yet. */
+	r->last = progress_read(r->options.progress).last;
+	grow_window(r);
 
 	if (r->in_flight == 0 && clock_mono_ms() - r->sent_ms > SILENCE_MS)
 		r->alone = true;
-	while (r->next <= last && r->state == RUNNING && r->in_flight < WINDOW_ROWS &&
+	while (r->next <= r->last && r->state == RUNNING && r->in_flight < r->window &&
 		!(r->alone && r->in_flight > 0)) {
 		const int64_t before = r->next;
 
@@ -406,11 +433,11 @@ static bool turn(struct relay *r, struct fail *fail)
 	rd_kafka_poll(r->producer, 0);
 	if (r->gave_up_ms != 0 &&
 		(r->in_flight == 0 || clock_mono_ms() - r->gave_up_ms > PATIENCE_MS))
-		break_run(r, "the producer gave up");
+		break_run(r, "the producer gave up: %s", r->gave_up);
 	if (r->state == RUNNING && r->gave_up_ms == 0 && !send_rows(r, fail)) {
 		if (fail->kind != FAIL_RETRY)
 			return false;
-		log_repeating(&r->repeat, LOG_WARNING, "relay", "%s", fail->text);
+		log_repeating(&r->unread, LOG_WARNING, "relay", "%s", fail->text);
 		fail->kind = FAIL_NONE;
 	}
 	if (r->state == BROKEN) {
@@ -433,29 +460,37 @@ static bool turn(struct relay *r, struct fail *fail)
 	return true;
 }
 
+/* The thread ends and the process with it. */
+static void give_up(struct relay *r, const struct fail *fail)
+{
+	r->ended = *fail;
+	atomic_store(&r->dead, true);
+	stop_request();
+}
+
 static void *run(void *context)
 {
 	struct relay *const r = context;
 
-	while (!atomic_load(&r->stopping)) {
+	while (!atomic_load(&r->stopping) && !atomic_load(&r->dead)) {
 		struct fail fail = { 0 };
 
 		if (r->state == RUNNING) {
-			if (turn(r, &fail))
-				continue;
-			r->ended = fail;
-			log_error("relay", "%s", fail.text);
-			atomic_store(&r->dead, true);
-			stop_request();
-			break;
+			if (!turn(r, &fail))
+				give_up(r, &fail);
+			continue;
 		}
-		if (!start_run(r, &fail)) {
-			say(r, fail.text);
-			log_repeating(&r->repeat, LOG_WARNING, "relay", "%s", fail.text);
-			if (r->producer)
-				rd_kafka_poll(r->producer, 0);
-			pause_for(r, IDLE_MS);
+		if (start_run(r, &fail))
+			continue;
+		if (fail.kind == FAIL_FATAL) {
+			give_up(r, &fail);
+			continue;
 		}
+		say(r, fail.text);
+		log_repeating(&r->unstarted, LOG_WARNING, "relay", "%s", fail.text);
+		if (r->producer)
+			rd_kafka_poll(r->producer, 0);
+		pause_for(r, IDLE_MS);
 	}
 	close_producer(r);
 	return NULL;
@@ -470,6 +505,7 @@ bool relay_start(struct relay **relay, const struct relay_options *options, stru
 		return fail_set(fail, FAIL_FATAL, "out of memory");
 	r->options = *options;
 	r->pause_ms = PAUSE_MIN_MS;
+	r->window = WINDOW_ROWS;
 	strcpy(r->why, "no broker has answered yet");
 	r->acknowledged_ms = clock_mono_ms();
 	pthread_mutex_init(&r->lock, NULL);
@@ -497,14 +533,10 @@ void relay_wake(struct relay *r)
 	(void)!write(r->wake, &(uint64_t){ 1 }, sizeof(uint64_t));
 }
 
-bool relay_stop(struct relay **relay, int drain_ms, struct fail *fail)
+bool relay_stop(struct relay *r, int drain_ms, struct fail *fail)
 {
-	struct relay *const r = *relay;
 	const int64_t until = clock_mono_ms() + drain_ms;
-	bool good = true;
 
-	if (!r)
-		return true;
 	while (clock_mono_ms() < until && !atomic_load(&r->dead)) {
 		const struct progress_numbers n = progress_read(r->options.progress);
 
@@ -515,13 +547,21 @@ bool relay_stop(struct relay **relay, int drain_ms, struct fail *fail)
 	atomic_store(&r->stopping, true);
 	relay_wake(r);
 	pthread_join(r->thread, NULL);
-	if (r->ended.kind != FAIL_NONE) {
-		*fail = r->ended;
-		good = false;
-	}
+	say(r, "the service stops");
+	if (r->ended.kind == FAIL_NONE)
+		return true;
+	*fail = r->ended;
+	return false;
+}
+
+void relay_free(struct relay **relay)
+{
+	struct relay *const r = *relay;
+
+	if (!r)
+		return;
 	close(r->wake);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 	*relay = NULL;
-	return good;
 }

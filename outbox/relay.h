@@ -31,6 +31,8 @@ void relay_wake(struct relay *relay);
 bool relay_holds(struct relay *relay, char why[RELAY_WHY_MAX]);
 /* Goes on for at most @drain_ms while rows wait, then ends the thread. False with @fail where
  * the thread had ended by itself. */
-bool relay_stop(struct relay **relay, int drain_ms, struct fail *fail);
+bool relay_stop(struct relay *relay, int drain_ms, struct fail *fail);
+/* After relay_stop, when nobody asks relay_holds any more. */
+void relay_free(struct relay **relay);
 
 #endif

@@ -39,8 +39,14 @@ bool rows_open(struct db *db, const char *service, struct rows_state *state, str
 	if (!db_script(db, SQL_SCHEMA, fail) ||
 		!db_query(db, SQL_READ_STATE, NULL, 0, take_state, state, fail))
 		return fail_prefix(fail, "outbox");
-	if (*state->source)
-		return true;
+	if (*state->source) {
+		const size_t length = strlen(service);
+
+		if (strncmp(state->source, service, length) == 0 && state->source[length] == '/')
+			return true;
+		return fail_set(fail, FAIL_REFUSE, "it is the store of %s, not of %s",
+			state->source, service);
+	}
 	if (!make_state(db, service, fail) ||
 		!db_query(db, SQL_READ_STATE, NULL, 0, take_state, state, fail))
 		return fail_prefix(fail, "outbox");

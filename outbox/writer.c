@@ -55,7 +55,7 @@ static int64_t forgettable(struct writer *w, int64_t now, int64_t acknowledged)
 
 static bool tidy_is_due(const struct writer *w, int64_t now)
 {
-	return now - w->tidied_ms >= TIDY_EVERY_MS;
+	return w->behind || now - w->tidied_ms >= TIDY_EVERY_MS;
 }
 
 /* Inside a transaction: stores how far Kafka is and deletes what is old. *next is the state
@@ -66,6 +66,7 @@ static bool tidy(struct writer *w, int64_t now, struct rows_state *next, struct 
 	int64_t up_to;
 
 	w->tidied_ms = now;
+	w->behind = false;
 	mark(w, now, reached.acknowledged);
 	if (reached.acknowledged > next->acknowledged) {
 		if (!rows_set_acknowledged(
@@ -77,8 +78,10 @@ static bool tidy(struct writer *w, int64_t now, struct rows_state *next, struct 
 	up_to = forgettable(w, now, next->acknowledged);
 	if (next->first == 0 || up_to < next->first)
 		return true;
-	if (up_to - next->first >= WRITER_FORGET_MAX)
+	if (up_to - next->first >= WRITER_FORGET_MAX) {
 		up_to = next->first + WRITER_FORGET_MAX - 1;
+		w->behind = true;
+	}
 	if (!rows_forget(w->db, up_to, fail))
 		return fail_prefix(fail, "tidy");
 	next->first = up_to + 1;
@@ -93,7 +96,7 @@ static bool is_tidy(const struct writer *w)
 
 int writer_wait_ms(const struct writer *w)
 {
-	return is_tidy(w) ? -1 : TIDY_EVERY_MS;
+	return is_tidy(w) ? -1 : w->behind ? 0 : TIDY_EVERY_MS;
 }
 
 static void answer_all(struct command **batch, size_t count, const struct fail *refused)

@@ -31,6 +31,7 @@ struct writer {
 	struct rows_state state; /* as the store has it */
 	int64_t max_rows, keep_ms;
 	int64_t tidied_ms; /* when acknowledged rows were looked at last */
+	bool behind;       /* there was more to delete than one commit deletes */
 	struct {
 		int64_t at_ms, id;
 	} marks[WRITER_MARKS]; /* id was acknowledged at at_ms, at the latest; oldest first */

@@ -104,6 +104,22 @@ static void a_second_process_is_told_who_owns_the_store(void **state)
 	db_close(&db);
 }
 
+/* Its rows would go to the other service's partition. */
+static void the_store_of_another_service_is_refused(void **state)
+{
+	struct rows_state rows;
+	struct fail fail = { 0 };
+	struct db *db;
+
+	(void)state;
+	assert_true(db_open(&db, path, DB_WRITER, &fail));
+	assert_true(rows_open(db, "cart", &rows, &fail));
+	assert_false(rows_open(db, "stock", &rows, &fail));
+	assert_int_equal(fail.kind, FAIL_REFUSE);
+	assert_non_null(strstr(fail.text, "it is the store of cart/"));
+	db_close(&db);
+}
+
 static void a_reader_does_not_write(void **state)
 {
 	struct rows_state rows;
@@ -166,6 +182,8 @@ int main(void)
 			a_store_keeps_its_source_and_its_counter, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_second_process_is_told_who_owns_the_store, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			the_store_of_another_service_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reader_does_not_write, setup, teardown),
 		cmocka_unit_test_setup_teardown(postgresql_is_refused_in_one_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -373,6 +373,34 @@ static void a_restart_begins_at_the_first_row_that_is_kept(void **state)
 	assert_true(read_partition(f, 1).copies > 0);
 }
 
+/* A copy that is refused, and whose row is deleted before it could be sent again, is nothing
+ * to wait for. */
+static void a_refused_copy_is_forgotten_with_its_row(void **state)
+{
+	struct fixture *const f = *state;
+	char why[RELAY_WHY_MAX];
+	int64_t total = 5;
+
+	stop(f, 0);
+	f->options.keep_seconds = 2;
+	start(f);
+	emit(f, 5);
+	assert_true(published(f, total, WAIT_MS));
+	for (int i = 0; i < 40; i++)
+		rd_kafka_mock_push_request_errors(
+			f->cluster, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+	for (const int64_t until = clock_mono_ms() + 4000; clock_mono_ms() < until; total++) {
+		emit(f, 1);
+		(void)usleep(100000);
+	}
+	rd_kafka_mock_clear_request_errors(f->cluster, API_PRODUCE);
+	assert_true(published(f, total, WAIT_MS));
+	for (int i = 0; i < 500 && !outbox_holds(f->outbox, why); i++)
+		(void)usleep(10000);
+	assert_true(outbox_holds(f->outbox, why));
+	assert_all_there(f, total);
+}
+
 static void a_topic_with_another_number_of_partitions_is_not_written_to(void **state)
 {
 	struct fixture *const f = *state;
@@ -399,6 +427,7 @@ int main(void)
 		TEST(brokers_that_are_away_only_delay),
 		TEST(a_new_leader_is_found),
 		TEST(a_restart_begins_at_the_first_row_that_is_kept),
+		TEST(a_refused_copy_is_forgotten_with_its_row),
 		cmocka_unit_test_setup_teardown(
 			a_topic_with_another_number_of_partitions_is_not_written_to,
 			setup_three_partitions, teardown),

@@ -250,6 +250,31 @@ static void acknowledged_rows_stay_for_a_while_and_the_last_one_for_ever(void **
 	assert_int_equal(writer_wait_ms(&f->writer), -1); /* idle costs nothing */
 }
 
+/* A service that is fast for long must not keep rows faster than it deletes them. */
+static void what_one_commit_cannot_delete_the_next_one_does_at_once(void **state)
+{
+	enum { WISHES = 12000 };
+	struct fixture *const f = *state;
+	static struct wish wishes[WISHES];
+	struct fail fail;
+
+	f->writer.max_rows = 2 * WISHES;
+	for (int i = 0; i < WISHES; i++) {
+		wish_for(f, &wishes[i], 1);
+		if (i % WRITER_BATCH_MAX == WRITER_BATCH_MAX - 1 || i == WISHES - 1)
+			assert_true(turn(f, &fail));
+	}
+	progress_acknowledge(&f->progress, WISHES, WISHES - 1);
+	clock_set(START + 1000);
+	assert_true(turn(f, &fail));
+	clock_set(START + 32000);
+	for (int turns = 0; turns < 3; turns++) { /* without a second passing */
+		assert_true(turn(f, &fail));
+		assert_int_equal(writer_wait_ms(&f->writer), turns < 2 ? 0 : -1);
+	}
+	assert_int_equal(ask(f, "SELECT count(*) FROM outbox"), 1);
+}
+
 static void numbers_go_on_after_a_restart(void **state)
 {
 	struct fixture *const f = *state;
@@ -281,6 +306,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			acknowledged_rows_stay_for_a_while_and_the_last_one_for_ever, setup,
 			teardown),
+		cmocka_unit_test_setup_teardown(
+			what_one_commit_cannot_delete_the_next_one_does_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(numbers_go_on_after_a_restart, setup, teardown),
 	};
 
