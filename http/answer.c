@@ -8,6 +8,8 @@
 
 #include "process/log.h"
 
+#define DETAIL_MAX 512
+
 static const char out_of_memory[] =
 	"{\"type\":\"about:blank\",\"title\":\"Internal Server Error\",\"status\":500,"
 	"\"detail\":\"out of memory\"}";
@@ -83,12 +85,31 @@ void http_answer_json(struct http_request *request, unsigned status, json_t *doc
 	answer_document(request, status, "application/json", document);
 }
 
+/* A text that may come from outside: what is not UTF-8, or was cut inside a character, is
+ * shown with ? in place of everything beyond ASCII. */
+static json_t *shown(const char *text)
+{
+	char plain[DETAIL_MAX];
+	json_t *string = json_string(text);
+
+	if (string)
+		return string;
+	(void)snprintf(plain, sizeof(plain), "%s", text);
+	for (char *c = plain; *c; c++) {
+		if ((unsigned char)*c >= 0x80)
+			*c = '?';
+	}
+	return json_string(plain);
+}
+
 void http_answer_problem_with(struct http_request *request, unsigned status, json_t *more,
 	const char *field, const char *detail)
 {
-	json_t *const problem = json_pack("{s:s, s:s, s:i, s:s, s:s*}", "type", "about:blank",
-		"title", title(status), "status", (int)status, "detail", detail, "field", field);
+	json_t *const problem = json_pack("{s:s, s:s, s:i, s:o}", "type", "about:blank", "title",
+		title(status), "status", (int)status, "detail", shown(detail));
 
+	if (field)
+		(void)json_object_set_new(problem, "field", shown(field));
 	if (more) {
 		(void)json_object_update(problem, more);
 		json_decref(more);
@@ -99,7 +120,7 @@ void http_answer_problem_with(struct http_request *request, unsigned status, jso
 void http_answer_problem(
 	struct http_request *request, unsigned status, const char *field, const char *format, ...)
 {
-	char detail[512];
+	char detail[DETAIL_MAX];
 	va_list args;
 
 	va_start(args, format);

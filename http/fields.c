@@ -6,40 +6,42 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Names the field whose whole number is too large for 64 bits: jansson reads it as a real one
- * where it is told to. */
-static bool answer_overflow(struct http_request *request)
-{
-	size_t length;
-	const char *const bytes = http_body(request, &length);
-	json_t *const body = json_loadb(bytes, length, JSON_DECODE_INT_AS_REAL, NULL);
-	const char *name;
-	json_t *value;
-	bool found = false;
+#define NAME_SHOWN_MAX 64 /* of a field in an answer, with its NUL */
+#define DIGITS_MAX     15 /* decimal digits a double keeps */
 
-	json_object_foreach (body, name, value) {
-		if (!found && fabs(json_number_value(value)) >= 9223372036854775807.0) {
-			http_answer_problem(request, 400, name, "%s: is too large", name);
-			found = true;
-		}
-	}
-	json_decref(body);
-	return found;
+/* The field before byte @position, where a number does not fit: the text between the quotes
+ * before the last colon. */
+static bool field_before(const char *bytes, size_t position, char field[static NAME_SHOWN_MAX])
+{
+	const char *const colon = memrchr(bytes, ':', position);
+	const char *const end = colon ? memrchr(bytes, '"', (size_t)(colon - bytes)) : NULL;
+	const char *const start = end ? memrchr(bytes, '"', (size_t)(end - bytes)) : NULL;
+
+	if (!start || end - start - 1 >= NAME_SHOWN_MAX)
+		return false;
+	(void)snprintf(field, NAME_SHOWN_MAX, "%.*s", (int)(end - start - 1), start + 1);
+	return true;
 }
 
 /* jansson says "duplicate object key near '"sku"'": the field is between the quotes. */
 static void answer_bad_json(struct http_request *request, const json_error_t *error)
 {
 	const char *const quote = strstr(error->text, "'\"");
-	char field[64] = "";
+	char field[NAME_SHOWN_MAX] = "";
+	size_t length;
+	const char *const bytes = http_body(request, &length);
 
 	if (json_error_code(error) == json_error_duplicate_key && quote &&
 		sscanf(quote, "'\"%63[^\"]", field) == 1) {
 		http_answer_problem(request, 400, field, "%s: stands there twice", field);
 		return;
 	}
-	if (json_error_code(error) == json_error_numeric_overflow && answer_overflow(request))
+	if (json_error_code(error) == json_error_numeric_overflow && error->position > 0 &&
+		(size_t)error->position <= length &&
+		field_before(bytes, (size_t)error->position, field)) {
+		http_answer_problem(request, 400, field, "%s: is too large", field);
 		return;
+	}
 	http_answer_problem(request, 400, NULL, "the body is not JSON: %s (line %d, column %d)",
 		error->text, error->line, error->column);
 }
@@ -82,15 +84,36 @@ static bool take_whole(
 	return true;
 }
 
+/* How many digits the number of @name has as it is written; 0 where that is not found (a name
+ * written with escapes). The body was read already: an object of plain values. */
+static size_t digits_written(const struct http_request *request, const char *name)
+{
+	char quoted[NAME_SHOWN_MAX];
+	size_t length, count = 0;
+	const char *const bytes = http_body(request, &length);
+	const char *at;
+
+	(void)snprintf(quoted, sizeof(quoted), "\"%s\"", name);
+	at = memmem(bytes, length, quoted, strlen(quoted));
+	if (!at)
+		return 0;
+	for (at += strlen(quoted); at < bytes + length && strchr(": \t\r\n", *at); at++)
+		;
+	for (; at < bytes + length && *at && strchr("0123456789.+-eE", *at); at++)
+		count += *at >= '0' && *at <= '9';
+	return count;
+}
+
 /* A decimal of two digits is the nearest double to some number of cents over 100; anything
- * else was written with more digits. */
+ * else was written with more digits. Beyond DIGITS_MAX a double cannot tell. */
 static bool take_cents(
 	struct http_request *request, const struct field *f, const json_t *value, char *target)
 {
 	const double number = json_number_value(value);
 	int64_t cents = -1;
 
-	if (json_is_number(value) && number >= 0 && number <= (double)f->largest / 100) {
+	if (json_is_number(value) && number >= 0 && number <= (double)f->largest / 100 &&
+		digits_written(request, f->name) <= DIGITS_MAX) {
 		cents = llround(number * 100);
 		if ((double)cents / 100 != number)
 			cents = -1;
@@ -162,8 +185,8 @@ bool fields_read(struct http_request *request, const struct field *table, size_t
 	json_error_t error;
 	size_t length;
 	const char *const bytes = http_body(request, &length);
-	json_t *const body =
-		json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	json_t *const body = json_loadb(
+		bytes, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 	bool good;
 
 	if (!body) {

@@ -25,7 +25,8 @@ struct http_server {
 	const struct http_route *routes;
 	size_t route_count;
 	void *context;
-	MHD_socket listener; /* ours again after http_server_quiesce */
+	MHD_socket listener;
+	bool quiesced; /* closing the listener is ours then */
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
 	size_t pending; /* suspended and not answered yet */
@@ -359,11 +360,10 @@ uint16_t http_server_port(const struct http_server *server)
 
 void http_server_quiesce(struct http_server *server)
 {
-	const MHD_socket listener = MHD_quiesce_daemon(server->daemon);
-
-	if (listener != MHD_INVALID_SOCKET)
-		close(listener);
-	server->listener = MHD_INVALID_SOCKET;
+	(void)MHD_quiesce_daemon(server->daemon);
+	/* Its threads may still look at it: it refuses from here on, and is closed at the end. */
+	(void)shutdown(server->listener, SHUT_RDWR);
+	server->quiesced = true;
 }
 
 void http_server_stop(struct http_server **server)
@@ -377,6 +377,8 @@ void http_server_stop(struct http_server **server)
 		pthread_cond_wait(&s->idle, &s->lock);
 	pthread_mutex_unlock(&s->lock);
 	MHD_stop_daemon(s->daemon); /* closes the listener unless quiesced */
+	if (s->quiesced)
+		close(s->listener);
 	pthread_cond_destroy(&s->idle);
 	pthread_mutex_destroy(&s->lock);
 	free(s);

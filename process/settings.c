@@ -1,7 +1,8 @@
 #include "process/settings.h"
 
-#include <assert.h>
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -120,6 +121,7 @@ static void store_switch(struct reading *r, const struct setting *s, const char 
 static void store(struct reading *r, const struct setting *s, const char *text, void *base)
 {
 	void *const into = (char *)base + s->offset;
+	unsigned char address[sizeof(struct in6_addr)];
 	enum log_level level;
 
 	switch (s->kind) {
@@ -131,6 +133,13 @@ static void store(struct reading *r, const struct setting *s, const char *text, 
 		return;
 	case SETTING_SWITCH:
 		store_switch(r, s, text, into);
+		return;
+	case SETTING_ADDRESS:
+		if (inet_pton(AF_INET, text, address) == 1 ||
+			inet_pton(AF_INET6, text, address) == 1)
+			strcpy(into, text); /* so it is short */
+		else
+			complain(r, s->name, text, "a numeric IPv4 or IPv6 address");
 		return;
 	case SETTING_LEVEL:
 		if (log_level_parse(text, &level))

@@ -17,10 +17,11 @@
 #define SETTING_PASSED_MAX 64 /* settings of that prefix */
 
 enum setting_kind {
-	SETTING_TEXT,   /* char[SETTING_TEXT_MAX]; smallest and largest bound its length */
-	SETTING_NUMBER, /* int64_t */
-	SETTING_SWITCH, /* bool; on, off, true, false, 1, 0 */
-	SETTING_LEVEL,  /* enum log_level; debug, info, warning, error */
+	SETTING_TEXT,    /* char[SETTING_TEXT_MAX]; smallest and largest bound its length */
+	SETTING_NUMBER,  /* int64_t */
+	SETTING_SWITCH,  /* bool; on, off, true, false, 1, 0 */
+	SETTING_LEVEL,   /* enum log_level; debug, info, warning, error */
+	SETTING_ADDRESS, /* char[SETTING_TEXT_MAX]; a numeric IPv4 or IPv6 address */
 };
 
 struct setting {

@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static atomic_bool wished;
+static atomic_bool wished, signalled;
 static int descriptor = -1;
 
 void stop_request(void)
@@ -28,7 +28,7 @@ void stop_request(void)
 static void on_signal(int signal)
 {
 	(void)signal;
-	if (atomic_load(&wished))
+	if (atomic_exchange(&signalled, true))
 		_exit(130);
 	stop_request();
 }

@@ -26,7 +26,13 @@ static bool read_secret(const char *path, char *out, size_t size, struct fail *f
 
 	if (!file)
 		return fail_errno(fail, FAIL_REFUSE, errno, "%s", path);
+	errno = 0;
 	length = fread(out, 1, size, file);
+	if (ferror(file)) {
+		fail_errno(fail, FAIL_REFUSE, errno, "%s", path);
+		fclose(file);
+		return false;
+	}
 	fclose(file);
 	if (length == size)
 		return fail_set(fail, FAIL_REFUSE, "%s: longer than %zu bytes", path, size - 1);
@@ -75,7 +81,9 @@ bool kafka_settings_check(const struct program *program, const struct settings_p
 	for (size_t i = 0; i < passed->count; i++) {
 		const struct setting_passed *const item = &passed->item[i];
 		struct fail why = { 0 };
-		bool ours = strcmp(item->name, "bootstrap.servers") == 0;
+		bool ours = strcmp(item->name, "bootstrap.servers") == 0 ||
+			    strcmp(item->name, "enabled_events") == 0 ||
+			    strcmp(item->name, "enabled.events") == 0;
 		char name[sizeof(item->name) + sizeof(SETTING_PREFIX) + 2];
 
 		(void)snprintf(name, sizeof(name), SETTING_PREFIX "(%s)", item->name);
