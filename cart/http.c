@@ -16,7 +16,9 @@ static json_t *money(double cents)
 {
 	const double whole = cents / 100;
 
-	return whole == (double)(int64_t)whole ? json_integer((int64_t)whole) : json_real(whole);
+	if (whole < 1e15 && whole == (double)(int64_t)whole)
+		return json_integer((int64_t)whole);
+	return json_real(whole);
 }
 
 /* source and id name the event, so that a client can look for it in the journal. */
@@ -27,9 +29,11 @@ static json_t *event_json(const struct post *post)
 		service_source(post->service), "id", (json_int_t)post->item.event_id);
 }
 
-static void answer_undecided(struct http_request *request, bool asked, const struct fail *refused)
+/* @unanswered: stock was asked and did not say yes or no. */
+static void answer_undecided(
+	struct http_request *request, bool unanswered, const struct fail *refused)
 {
-	if (refused || !asked) {
+	if (refused || !unanswered) {
 		service_answer_refused(request, refused);
 		return;
 	}
@@ -43,7 +47,7 @@ static void answer_post(struct add_item *item, bool decided, const struct fail *
 	struct post *const post = (struct post *)item;
 
 	if (!decided)
-		answer_undecided(post->request, item->asked_ms != 0, refused);
+		answer_undecided(post->request, item->asked_ms != 0 && !item->asked, refused);
 	else if (item->result == ADD_DONE)
 		http_answer_json(post->request, 201, event_json(post));
 	else if (item->result == ADD_UNKNOWN_SKU)

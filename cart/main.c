@@ -1,5 +1,6 @@
 /* cart-service: puts items into carts, and tells partition 0 of every one, added or failed. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "cart/add_item.h"
 #include "cart/http.h"
@@ -20,8 +21,14 @@ static bool start(struct service *service, void **state, struct fail *fail)
 {
 	const struct cart_settings *const settings =
 		(const struct cart_settings *)service_settings(service);
-	struct cart *const cart = calloc(1, sizeof(*cart));
+	struct cart *cart;
 
+	if (strncmp(settings->stock_url, "http://", 7) != 0 &&
+		strncmp(settings->stock_url, "https://", 8) != 0)
+		return fail_set(fail, FAIL_REFUSE,
+			"STOCK_URL=%s: a URL that begins with http:// or https://",
+			settings->stock_url);
+	cart = calloc(1, sizeof(*cart));
 	if (!cart)
 		return fail_set(fail, FAIL_FATAL, "out of memory");
 	if (!stock_question_start(&cart->question, service, settings->stock_url, fail))

@@ -1,10 +1,11 @@
 /* Reading partition 1: the position is in cart's own store, moved in the commit that holds the
- * levels read up to it, so nothing is skipped and nothing read twice counts twice. No group:
- * nobody shares the partition, and nothing has to be balanced or committed to Kafka.
+ * levels read up to it, so a restart skips nothing and nothing read twice counts twice. No
+ * group: nobody shares the partition, and nothing has to be balanced or committed to Kafka.
  *
- * Where the log does not have the position (it was cut, or made anew), reading starts again at
- * the earliest record. Levels stay meanwhile: an older one cannot replace a newer one of the
- * same source. */
+ * Where the log does not have the position (it was cut, or made anew and is shorter), reading
+ * starts again at the earliest record. Levels stay meanwhile: an older one cannot replace a
+ * newer one of the same source; events of an older source show through until the newer one's
+ * are reached. Not seen here yet: a topic that was made anew and has grown past the position. */
 #include "cart/stock_levels.h"
 
 #include <inttypes.h>
@@ -22,8 +23,10 @@
 #define RETRY_MS 1000
 
 static const struct kafka_property defaults[] = {
-	{ "queued.min.messages", "1000" },
-	{ "queued.max.messages.kbytes", "4096" },
+	/* librdkafka before 2.2 pauses for up to a second when a queue is full: long enough not
+	 * to fill between two fetches. */
+	{ "queued.min.messages", "100000" },
+	{ "queued.max.messages.kbytes", "16384" },
 	{ "fetch.message.max.bytes", "1048576" },
 	{ NULL, NULL },
 };
@@ -125,8 +128,9 @@ static void take_record(struct stock_levels *l, const rd_kafka_message_t *record
 
 	l->found.next_offset = record->offset + 1;
 	headers_read(record, &headers);
-	/* Records without a number, and of other kinds, are no levels; the consumer shows them. */
-	if (!*headers.source || !record->payload ||
+	/* Records of others, without a number, or of other kinds are no levels; the consumer
+	 * shows them. */
+	if (strncmp(headers.source, "stock/", 6) != 0 || !record->payload ||
 		event_decode(l->reader, record->payload, record->len, &l->event) != EVENT_SOUND ||
 		event_partition(l->event.type) != event_partition(EVENT_STOCK_CHANGED) ||
 		!event_name_valid(l->event.sku, strlen(l->event.sku)) ||

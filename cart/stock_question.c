@@ -68,6 +68,17 @@ static bool read_level(const struct answer *answer, const char *sku, struct leve
 	return good;
 }
 
+/* A 404 of a proxy, or of another path, is not stock's word: stock's names the SKU. */
+static bool says_no(const struct answer *answer, const char *sku)
+{
+	json_t *const body = json_loadb(answer->bytes, answer->length, 0, NULL);
+	const char *const name = json_string_value(json_object_get(body, "sku"));
+	const bool no = name && strcmp(name, sku) == 0;
+
+	json_decref(body);
+	return no;
+}
+
 /* True if stock said yes or no within the time that is left. */
 static bool ask(struct stock_question *q, struct add_item *item)
 {
@@ -81,6 +92,9 @@ static bool ask(struct stock_question *q, struct add_item *item)
 		return false;
 	(void)snprintf(url, sizeof(url), "%s/stocks/%s", q->url, item->sku);
 	(void)curl_easy_setopt(q->curl, CURLOPT_URL, url);
+	(void)curl_easy_setopt(q->curl, CURLOPT_NOPROXY, "*");
+	/* A name that cannot be resolved in time is not waited for. */
+	(void)curl_easy_setopt(q->curl, CURLOPT_QUICK_EXIT, 1L);
 	(void)curl_easy_setopt(q->curl, CURLOPT_TIMEOUT_MS, (long)left);
 	(void)curl_easy_setopt(q->curl, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(q->curl, CURLOPT_WRITEFUNCTION, keep);
@@ -89,7 +103,7 @@ static bool ask(struct stock_question *q, struct add_item *item)
 	if (code == CURLE_OK)
 		(void)curl_easy_getinfo(q->curl, CURLINFO_RESPONSE_CODE, &status);
 	item->known = status == 200 && read_level(&answer, item->sku, &item->level);
-	if (item->known || status == 404)
+	if (item->known || (status == 404 && says_no(&answer, item->sku)))
 		return true;
 	log_repeating(&q->repeat, LOG_WARNING, "question", "stock does not answer url=%s: %s", url,
 		code == CURLE_OK ? "not a level" : curl_easy_strerror(code));
@@ -162,6 +176,8 @@ bool stock_question_start(struct stock_question **question, struct service *serv
 	pthread_cond_init(&q->news, NULL);
 	q->service = service;
 	(void)snprintf(q->url, sizeof(q->url), "%s", stock_url);
+	for (size_t end = strlen(q->url); end > 0 && q->url[end - 1] == '/'; end--)
+		q->url[end - 1] = '\0';
 	q->curl = curl_easy_init();
 	if (!q->curl)
 		fail_set(fail, FAIL_FATAL, "out of memory");

@@ -90,7 +90,8 @@ static void handle_get(struct http_request *request, void *context)
 	else if (found)
 		http_answer_json(request, 200, sku_json(service_source(service), &sku));
 	else
-		http_answer_problem(request, 404, NULL, "no such SKU: %s", name);
+		http_answer_problem_with(
+			request, 404, json_pack("{s:s}", "sku", name), "sku", "no such SKU");
 }
 
 struct page {
