@@ -35,7 +35,7 @@ static const struct setting table[] = {
 	{ "KAFKA_BROKERS", SETTING_TEXT, AT(brokers), "kafka1:9092,kafka2:9092", 1, 1000,
 		"bootstrap servers" },
 	{ "TOPIC", SETTING_TEXT, AT(topic), "metrics", 1, 249, "topic" },
-	{ "HTTP_ADDRESS", SETTING_TEXT, AT(address), "127.0.0.1", 1, 64, "bind address" },
+	{ "HTTP_ADDRESS", SETTING_ADDRESS, AT(address), "127.0.0.1", 0, 0, "bind address" },
 	{ "HTTP_PORT", SETTING_NUMBER, AT(port), "8082", 0, 65535, "port; 0 is any" },
 	{ "STATE_DIRECTORY", SETTING_TEXT, AT(state_directory), ".", 1, 1000, "where files go" },
 	{ "GROUP_ID", SETTING_TEXT, AT(group), "metrics-consumer", 1, 249,
@@ -77,7 +77,10 @@ static bool read_settings(struct settings *s, int argc, char **argv, struct fail
 {
 	char directory[PATH_MAX];
 
-	if (!settings_read(&program, argc, argv, s, &s->passed, fail))
+	const bool good = settings_read(&program, argc, argv, s, &s->passed, fail);
+	const bool passed_good = kafka_settings_check(&program, &s->passed, topic_fixed, fail);
+
+	if (!good || !passed_good) /* both have spoken: all complaints come at once */
 		return false;
 	log_level_set(s->level);
 	if (!place_path(s->journal, s->state_directory, s->journal_path))
@@ -192,8 +195,7 @@ static bool run(const struct settings *s, struct fail *fail)
 	struct page page;
 	bool done;
 
-	if (!stop_on_signals(fail) ||
-		!kafka_settings_check(&program, &s->passed, topic_fixed, fail))
+	if (!stop_on_signals(fail))
 		return false;
 	counters_init(&counters);
 	if (!page_start(&page, s->address, s->port, &counters, fail)) {
@@ -279,13 +281,15 @@ int main(int argc, char **argv)
 	const char *const word = argc > 1 ? argv[1] : "";
 	struct fail fail = { 0 };
 
-	if (strcmp(word, "--help") == 0) {
-		program_help(&program);
-		return 0;
-	}
-	if (strcmp(word, "--version") == 0) {
-		program_version(&program);
-		return 0;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			program_help(&program);
+			return 0;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			program_version(&program);
+			return 0;
+		}
 	}
 	if (strcmp(word, "verify") == 0)
 		return run_verify(argc - 2, argv + 2);

@@ -34,7 +34,7 @@ static rd_kafka_t *make_producer(const char *brokers)
 			rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof(why)),
 			RD_KAFKA_CONF_OK);
 	assert_int_equal(
-		rd_kafka_conf_set(conf, "linger.ms", "1", why, sizeof(why)), RD_KAFKA_CONF_OK);
+		rd_kafka_conf_set(conf, "linger.ms", "50", why, sizeof(why)), RD_KAFKA_CONF_OK);
 	assert_int_equal(
 		rd_kafka_conf_set(conf, "log_level", "0", why, sizeof(why)), RD_KAFKA_CONF_OK);
 	return rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));

@@ -195,7 +195,8 @@ static void a_restart_writes_nothing_twice(void **state)
 			flow_kill(&f->child);
 	}
 	f->child = flow_consumer(f, quiet);
-	flow_send(f, &(struct record){ 0, NULL, "3", 0, "cart/a", 7, 0 }); /* a copy, elsewhere */
+	/* A copy of the dead letter that is before the journal's position. */
+	flow_send(f, &(struct record){ 0, NULL, "{\"type\":\"cart_item", 0, "cart/a", 2, 0 });
 	flow_send_event(f, 0, 8);
 	flow_flush(f);
 	flow_wait_lines(f, 9);
@@ -437,6 +438,35 @@ static void a_full_disk_holds_it_up_and_loses_nothing(void **state)
 	scratch_remove(&small);
 }
 
+/* ATTACKS C1: a line is a position, and a dead letter in front of it would be nowhere. */
+static void no_line_is_written_before_a_dead_letter_in_front_of_it(void **state)
+{
+	struct flow *const f = *state;
+	struct scratch small;
+	char filler[8192], path[PATH_MAX + 32];
+	const char *const settings[] = { path, NULL };
+
+	if (!scratch_make_small(&small, sizeof(filler))) {
+		print_message("skipped: this process may not mount a tmpfs\n");
+		skip();
+	}
+	memset(filler, 'x', sizeof(filler));
+	scratch_write(&small, "filler", filler, sizeof(filler));
+	(void)snprintf(
+		path, sizeof(path), "DEAD_LETTER_PATH=%s", scratch_path(&small, "dead-letter.log"));
+	flow_send(f, &(struct record){ 0, "k", "{}", 0, NULL, 0, 0 });
+	flow_send_event(f, 0, 1); /* in one batch with it: nothing was flushed between */
+	flow_flush(f);
+	f->child = flow_consumer(f, settings);
+	flow_wait_ready(f, 503, "No space left on device");
+	assert_has(f, "metrics.log", "\n", 0);
+	assert_int_equal(remove(scratch_path(&small, "filler")), 0);
+	flow_wait_lines(f, 1);
+	assert_int_equal(flow_end(&f->child), 0);
+	assert_has(f, flow_err(f), "taken=2 journaled=1 copies=0 dead_letters=1 ", 1);
+	scratch_remove(&small);
+}
+
 /* librdkafka 2.0.2 looks at a queue that was full only once a second. */
 static void a_queue_that_was_full_does_not_hold_it_up(void **state)
 {
@@ -510,6 +540,7 @@ int main(void)
 		TEST(without_a_broker_it_waits_and_says_so),
 		TEST(a_second_consumer_waits_until_the_first_is_gone),
 		TEST(a_full_disk_holds_it_up_and_loses_nothing),
+		TEST(no_line_is_written_before_a_dead_letter_in_front_of_it),
 		TEST(a_queue_that_was_full_does_not_hold_it_up),
 		TEST(wrong_settings_are_named_all_at_once_with_status_2),
 	};
