@@ -1,0 +1,93 @@
+"""Kafka for a story: librdkafka's mock cluster, or ZooKeeper and two real brokers."""
+import os
+import shutil
+import subprocess
+import unittest
+
+import story
+
+COMMAND_SECONDS = 100
+
+
+class MockCluster:
+    """Two brokers inside tests/support/mock_cluster.c."""
+
+    def __init__(self, partitions=2):
+        self.name = "mock cluster"
+        self.popen = subprocess.Popen([story.BUILD / "tests" / "mock_cluster", str(partitions)],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        story.keep(self)
+        self.brokers = self.popen.stdout.readline().strip()
+        assert self.brokers, "the mock cluster did not start"
+
+    def _tell(self, line):
+        self.popen.stdin.write(line + "\n")
+        self.popen.stdin.flush()
+        answer = self.popen.stdout.readline().split()
+        assert answer[:1] == ["done"], f"{line}: {answer}"
+        return answer[1:]
+
+    def down(self):
+        for broker in (1, 2):
+            self._tell(f"down {broker}")
+
+    def up(self):
+        for broker in (1, 2):
+            self._tell(f"up {broker}")
+
+    def lead(self, partition, broker):
+        self._tell(f"leader {partition} {broker}")
+
+    def ends(self):
+        """The offset behind the last record of each partition."""
+        return [int(end) for end in self._tell("ends")]
+
+    def tail(self, lines):
+        return "(it keeps no log)"
+
+    def end(self):
+        if self.popen.poll() is None:
+            self.popen.stdin.close()
+            try:
+                self.popen.wait(10)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait()
+        self.popen.stdout.close()
+
+
+class Cluster:
+    """kafka/cluster on free ports, in a directory of its own."""
+
+    def __init__(self):
+        for needed in ("java", "kcat"):
+            if not shutil.which(needed):
+                raise unittest.SkipTest(f"{needed} is not installed")
+        if not (story.SOURCE / "kafka" / "target" / "lib").is_dir():
+            raise unittest.SkipTest("Kafka's jars are missing: run kafka/jars")
+        self.name = "kafka/cluster"
+        self.directory = story.directory("hw9-cluster-")
+        story.keep(self)
+        self("up", "--ports", "free")
+        known = dict(line.split("=", 1) for line in self("env").splitlines())
+        self.brokers = known["KAFKA_BROKERS"]
+
+    def __call__(self, *words):
+        """kafka/cluster WORDS; returns what it says."""
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.startswith(("CLUSTER_", "KAFKA_", "BROKER_", "TOPIC"))}
+        run = subprocess.run([story.SOURCE / "kafka" / "cluster", *words, "--dir",
+                              self.directory], env=environment, stdin=subprocess.DEVNULL,
+                             capture_output=True, text=True, timeout=COMMAND_SECONDS)
+        assert run.returncode == 0, f"kafka/cluster {' '.join(words)}: {run.stdout}{run.stderr}"
+        return run.stdout
+
+    def tail(self, lines):
+        told = [f"{log.parent.name}: {line}" for log in sorted(self.directory.glob("*/log"))
+                for line in log.read_text(errors="replace").splitlines()[-lines // 4:]]
+        return "\n".join(told)
+
+    def end(self):
+        if self.directory.exists():
+            self("down")
+            shutil.rmtree(self.directory, ignore_errors=True)
