@@ -1,6 +1,7 @@
 """What cart and stock answer over HTTP: the seed's operations, and every input that is wrong.
 An input that is refused makes no event."""
 import contextlib
+import http.client
 import json
 import socket
 import threading
@@ -492,6 +493,41 @@ class StockDoesNotAnswer(Api):
         with self.events(self.cart, 1):
             answer = shop.add_item(self.cart, "c", "never-made", 1)
         self.assert_problem(answer, 404, "sku")
+
+    def test_a_404_of_somebody_else_is_no_answer(self):
+        for url in (f"http://127.0.0.1:{self.stock.port}/elsewhere",
+                    f"http://127.0.0.1:{self.stock.port}/stocks"):
+            with self.subTest(url):
+                self.with_stock_at(url)
+                self.assert_undecided()
+
+    def test_a_slash_behind_the_url_of_stock_changes_nothing(self):
+        shop.put_sku(self.stock, "slashed", 1, 5)
+        self.with_stock_at(f"http://127.0.0.1:{self.stock.port}//")
+        self.assertEqual(shop.add_item(self.cart, "c", "slashed", 1).status, 201)
+
+
+class TheEnd(Api):
+    def test_a_service_that_stops_answers_to_its_end(self):
+        """Connections that are open go on asking while it goes down."""
+        for _ in range(6):
+            asking = [threading.Thread(target=self.ask_until_it_is_gone) for _ in range(8)]
+            for thread in asking:
+                thread.start()
+            story.await_fact("it answers", lambda: self.stock.ask("GET", "/livez").status == 200)
+            self.assertEqual(self.stock.stop(), 0)
+            for thread in asking:
+                thread.join(30)
+            self.assertIn("closed last=", self.stock.log())
+            self.stock.start()
+
+    def ask_until_it_is_gone(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.stock.port, timeout=15)
+        with contextlib.closing(connection), contextlib.suppress(OSError,
+                                                                 http.client.HTTPException):
+            while True:
+                connection.request("GET", "/readyz")
+                connection.getresponse().read()
 
 
 if __name__ == "__main__":
