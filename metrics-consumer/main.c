@@ -281,16 +281,8 @@ int main(int argc, char **argv)
 	const char *const word = argc > 1 ? argv[1] : "";
 	struct fail fail = { 0 };
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0) {
-			program_help(&program);
-			return 0;
-		}
-		if (strcmp(argv[i], "--version") == 0) {
-			program_version(&program);
-			return 0;
-		}
-	}
+	if (program_answers(&program, argc, argv))
+		return 0;
 	if (strcmp(word, "verify") == 0)
 		return run_verify(argc - 2, argv + 2);
 	if (strcmp(word, "healthcheck") == 0)

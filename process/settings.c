@@ -1,8 +1,8 @@
 #include "process/settings.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -267,12 +267,7 @@ const char *program_version_text(void)
 	return *HW9_COMMIT ? HW9_VERSION " (" HW9_COMMIT ")" : HW9_VERSION;
 }
 
-void program_version(const struct program *program)
-{
-	printf("%s %s\n", program->name, program_version_text());
-}
-
-void program_help(const struct program *program)
+static void help(const struct program *program)
 {
 	printf("%s: %s\n\n%s\nSettings, from the environment or as options "
 	       "(HTTP_PORT=0 or --http-port 0):\n",
@@ -285,4 +280,19 @@ void program_help(const struct program *program)
 	}
 	printf("  %-21s any librdkafka property: RDKAFKA_SECURITY_PROTOCOL is security.protocol\n",
 		SETTING_PREFIX "...");
+}
+
+bool program_answers(const struct program *program, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			help(program);
+			return true;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			printf("%s %s\n", program->name, program_version_text());
+			return true;
+		}
+	}
+	return false;
 }

@@ -62,9 +62,8 @@ bool settings_read(const struct program *program, int argc, char **argv, void *i
 bool settings_complain(const struct program *program, const char *name, const char *value,
 	const char *range, struct fail *fail);
 
-/* Writes --help and --version to standard output. */
-void program_help(const struct program *program);
-void program_version(const struct program *program);
+/* Answers --help or --version, wherever in @argv, on standard output. False: none of them. */
+bool program_answers(const struct program *program, int argc, char **argv);
 /* Version and commit, as --version prints them. */
 const char *program_version_text(void);
 

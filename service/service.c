@@ -236,16 +236,8 @@ int service_main(const struct service_definition *definition, int argc, char **a
 	struct fail fail = { 0 };
 	int status = 0;
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0) {
-			program_help(&program);
-			return 0;
-		}
-		if (strcmp(argv[i], "--version") == 0) {
-			program_version(&program);
-			return 0;
-		}
-	}
+	if (program_answers(&program, argc, argv))
+		return 0;
 	s = calloc(1, sizeof(*s));
 	if (!s || !(s->settings = calloc(1, definition->settings_size))) {
 		free(s);

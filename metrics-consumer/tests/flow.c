@@ -36,6 +36,9 @@ static rd_kafka_t *make_producer(const char *brokers)
 	assert_int_equal(
 		rd_kafka_conf_set(conf, "linger.ms", "50", why, sizeof(why)), RD_KAFKA_CONF_OK);
 	assert_int_equal(
+		rd_kafka_conf_set(conf, "reconnect.backoff.max.ms", "200", why, sizeof(why)),
+		RD_KAFKA_CONF_OK);
+	assert_int_equal(
 		rd_kafka_conf_set(conf, "log_level", "0", why, sizeof(why)), RD_KAFKA_CONF_OK);
 	return rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
 }
