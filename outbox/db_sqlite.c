@@ -115,7 +115,7 @@ static bool sqlite_query(struct db *db, const char *sql, const struct db_value *
 {
 	struct db_sqlite *const s = (struct db_sqlite *)db;
 	sqlite3_stmt *const statement = prepare(s, sql, fail);
-	struct db_value columns[DB_COLUMNS_MAX];
+	struct db_value columns[DB_COLUMNS_MAX] = { 0 };
 	bool good = true;
 	int code;
 
