@@ -35,6 +35,7 @@ static const struct kafka_property fixed[] = {
 	{ "enable.auto.commit", "false" },
 	{ "enable.auto.offset.store", "false" },
 	{ "auto.offset.reset", "error" },
+	{ "check.crcs", "true" },
 	{ NULL, NULL },
 };
 

@@ -20,7 +20,7 @@ static const struct {
 };
 
 static const char *const flaws[EVENT_FLAWS] = { "sound", "not_json", "not_object", "missing_field",
-	"repeated_field", "wrong_kind", "out_of_range" };
+	"repeated_field", "wrong_kind", "out_of_range", "too_large" };
 
 const char *event_type_name(enum event_type type)
 {
@@ -78,7 +78,9 @@ size_t event_price(int64_t price_cents, char out[EVENT_PRICE_MAX])
 	return (size_t)length;
 }
 
-static bool reason_is_plain(const char *reason)
+__attribute__((unused)) /* where asserts are compiled out */
+static bool
+reason_is_plain(const char *reason)
 {
 	for (; *reason; reason++) {
 		if (*reason < ' ' || *reason > '~' || *reason == '"' || *reason == '\\')

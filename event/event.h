@@ -23,6 +23,8 @@ extern "C" {
 #define EVENT_CENTS_MAX  999999999999     /* a price: 9,999,999,999.99 */
 #define EVENT_NUMBER_MAX 9007199254740991 /* any whole number in a record: RFC 8259, section 6 */
 
+#define EVENT_BYTES_MAX (16 * 1024 * 1024) /* of any record; compressed it may pass a broker */
+
 #define EVENT_PARTITIONS 2
 
 enum event_type {        /* stored in outbox rows: new types get new numbers */
@@ -43,8 +45,9 @@ enum event_flaw { /* why a record is not an event; the dead letter keeps it by n
 	EVENT_REPEATED_FIELD, /* such a field is there twice */
 	EVENT_WRONG_KIND,     /* such a field is of another kind */
 	EVENT_OUT_OF_RANGE,   /* its value is not one it may have */
+	EVENT_TOO_LARGE,      /* longer than EVENT_BYTES_MAX */
 };
-#define EVENT_FLAWS 7
+#define EVENT_FLAWS 8
 
 struct event {
 	enum event_type type;

@@ -218,6 +218,8 @@ extern "C" enum event_flaw event_decode(
 	element root;
 	object envelope;
 
+	if (length > EVENT_BYTES_MAX)
+		return EVENT_TOO_LARGE;
 	/* The parser copies the bytes to where it may read beyond their end. */
 	if (reader->parser.parse(static_cast<const char *>(bytes), length, true).get(root) !=
 		simdjson::SUCCESS)

@@ -36,6 +36,7 @@
 #define RESET_MS       1000  /* between two returns to the earliest record */
 #define COMMIT_MS      1000  /* between two commits */
 #define COMMIT_LAST_MS 2000  /* longest wait for the last one */
+#define TROUBLE_MS     10000 /* after an error that did not come again a partition is well */
 #define NOT_TOLD       (-2)  /* no position at all */
 
 struct consumer {
@@ -47,6 +48,7 @@ struct consumer {
 	bool lost[EVENT_PARTITIONS];          /* its offset is gone from Kafka */
 	bool abandoned; /* stopped while the disk was full: what was placed is read again */
 	char trouble[EVENT_PARTITIONS][HEALTH_TEXT_MAX]; /* what a partition's last error said */
+	int64_t trouble_at[EVENT_PARTITIONS]; /* and when: one that does not come again is over */
 	struct log_repeat full, erring, no_earliest;
 	rd_kafka_message_t *batch[TOPIC_BATCH_MAX];
 };
@@ -125,6 +127,7 @@ static void note_error(struct consumer *c, const rd_kafka_message_t *record)
 	else
 		(void)snprintf(c->trouble[p], sizeof(c->trouble[p]), "partition %" PRId32 ": %s", p,
 			rd_kafka_err2str(record->err));
+	c->trouble_at[p] = clock_mono_ms();
 }
 
 /* Places one record, writing first where its line would not fit. */
@@ -192,6 +195,8 @@ static void look_around(struct consumer *c)
 		return;
 	c->look_at = now;
 	for (int p = 0; p < EVENT_PARTITIONS; p++) {
+		if (now - c->trouble_at[p] > TROUBLE_MS)
+			c->trouble[p][0] = '\0';
 		if (c->trouble[p][0] != '\0')
 			why = c->trouble[p];
 	}

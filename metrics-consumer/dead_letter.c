@@ -14,19 +14,54 @@
 #define HEAD_MAX  768         /* bytes of a line without key and value: a source escaped, numbers */
 #define KEEP_ROOM (64 * 1024) /* memory kept once the lines are written */
 
+static uint64_t mix(uint64_t hash, char c)
+{
+	return (hash ^ (unsigned char)c) * 1099511628211u; /* FNV-1a */
+}
+
+static uint64_t mix_text(uint64_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = mix(hash, *text);
+	return mix(hash, ',');
+}
+
+static const char digits[] = "0123456789abcdef";
+
+/* The same as mix_text of the hex text that put_hex writes. */
+static uint64_t mix_bytes(uint64_t hash, const void *bytes, size_t length)
+{
+	const unsigned char *const from = bytes;
+
+	if (!bytes)
+		return mix_text(hash, "null");
+	if (length > DEAD_VALUE_MAX)
+		length = DEAD_VALUE_MAX;
+	for (size_t i = 0; i < length; i++)
+		hash = mix(mix(hash, digits[from[i] >> 4]), digits[from[i] & 15]);
+	return mix(hash, ',');
+}
+
+static uint64_t mix_json(uint64_t hash, const json_t *hex)
+{
+	return mix_text(hash, json_is_string(hex) ? json_string_value(hex) : "null");
+}
+
+#define HASH_START 14695981039346656037u
+
 bool dead_letter_parse(const char *bytes, size_t length, struct dead_record *record,
 	char source[static SOURCE_MAX])
 {
 	json_t *const line = json_loadb(bytes, length, 0, NULL);
 	const char *name = "", *time, *reason;
-	json_t *value;
+	json_t *key, *value;
 	json_int_t partition, offset, id = 0;
 	bool good;
 
 	*record = (struct dead_record){ .source = source };
-	good = line && json_unpack(line, "{s:s, s:I, s:I, s?s, s?I, s:s, s:o}", "time", &time,
+	good = line && json_unpack(line, "{s:s, s:I, s:I, s?s, s?I, s:s, s:o, s:o}", "time", &time,
 			       "partition", &partition, "offset", &offset, "source", &name, "id",
-			       &id, "reason", &reason, "value_hex", &value) == 0;
+			       &id, "reason", &reason, "key_hex", &key, "value_hex", &value) == 0;
 	good = good && (json_is_string(value) || json_is_null(value)) &&
 	       clock_parse(time, strlen(time), &record->time_ms) && partition >= 0 &&
 	       partition < EVENT_PARTITIONS && offset >= 0 && id >= 0 &&
@@ -35,14 +70,44 @@ bool dead_letter_parse(const char *bytes, size_t length, struct dead_record *rec
 		record->partition = (int32_t)partition;
 		record->offset = offset;
 		record->id = id;
+		record->hash = mix_json(mix_json(HASH_START, key), value);
 		strcpy(source, name);
 	}
 	json_decref(line);
 	return good;
 }
 
-static bool read_lines(struct dead_letter *dead, struct file_lines *lines, dead_letter_seen *seen,
-	void *context, struct fail *fail)
+static int compare_places(const void *a, const void *b)
+{
+	const struct dead_place *const one = a, *const other = b;
+
+	if (one->partition != other->partition)
+		return one->partition < other->partition ? -1 : 1;
+	return one->offset < other->offset ? -1 : one->offset > other->offset;
+}
+
+static bool remember(struct dead_letter *dead, const struct dead_record *record, struct fail *fail)
+{
+	struct dead_place *grown;
+	const size_t room = dead->known_room > 0 ? 2 * dead->known_room : 64;
+
+	if (dead->known_count == DEAD_KNOWN_MAX)
+		return true;
+	if (dead->known_count == dead->known_room) {
+		grown = realloc(dead->known, room * sizeof(*grown));
+		if (!grown)
+			return fail_set(fail, FAIL_FATAL, "out of memory");
+		dead->known = grown;
+		dead->known_room = room;
+	}
+	dead->known[dead->known_count++] =
+		(struct dead_place){ record->partition, record->offset, record->hash };
+	return true;
+}
+
+static bool read_lines(struct dead_letter *dead, struct file_lines *lines,
+	const int64_t next[static EVENT_PARTITIONS], dead_letter_seen *seen, void *context,
+	struct fail *fail)
 {
 	char source[SOURCE_MAX];
 	struct dead_record record;
@@ -63,7 +128,8 @@ static bool read_lines(struct dead_letter *dead, struct file_lines *lines, dead_
 				"%s is damaged: line %" PRIu64 " at byte %" PRId64
 				" is not a dead letter; repair or move the file",
 				dead->file.path, lines->number, lines->line_at);
-		dead->last[record.partition] = record.offset;
+		if (record.offset >= next[record.partition] && !remember(dead, &record, fail))
+			return false;
 	}
 }
 
@@ -85,21 +151,24 @@ static bool cut_torn_line(
 	return true;
 }
 
-bool dead_letter_open(struct dead_letter *dead, const char *path, dead_letter_seen *seen,
-	void *context, struct fail *fail)
+bool dead_letter_open(struct dead_letter *dead, const char *path,
+	const int64_t next[static EVENT_PARTITIONS], dead_letter_seen *seen, void *context,
+	struct fail *fail)
 {
 	struct file_lines lines;
 	bool good;
 
 	*dead = (struct dead_letter){ .file.fd = -1 };
-	for (int32_t p = 0; p < EVENT_PARTITIONS; p++)
-		dead->last[p] = -1;
+
 	if (!append_file_open(&dead->file, path, fail))
 		return false;
 	if (!file_lines_open(&lines, dead->file.fd, fail))
 		return false;
-	good = read_lines(dead, &lines, seen, context, fail) && cut_torn_line(dead, &lines, fail);
+	good = read_lines(dead, &lines, next, seen, context, fail) &&
+	       cut_torn_line(dead, &lines, fail);
 	file_lines_close(&lines);
+	if (dead->known_count > 0)
+		qsort(dead->known, dead->known_count, sizeof(*dead->known), compare_places);
 	return good;
 }
 
@@ -107,20 +176,35 @@ void dead_letter_close(struct dead_letter *dead)
 {
 	append_file_close(&dead->file);
 	free(dead->waiting);
+	free(dead->known);
 	dead->waiting = NULL;
-	dead->length = dead->room = 0;
+	dead->known = NULL;
+	dead->length = dead->room = dead->known_count = dead->known_room = 0;
 }
 
-bool dead_letter_known(const struct dead_letter *dead, int32_t partition, int64_t offset)
+bool dead_letter_known(const struct dead_letter *dead, const struct dead_record *record)
 {
-	assert(partition >= 0 && partition < EVENT_PARTITIONS);
-	return offset <= dead->last[partition];
-}
+	const uint64_t hash = mix_bytes(mix_bytes(HASH_START, record->key, record->key_length),
+		record->value, record->length);
+	size_t low = 0, high = dead->known_count;
 
-void dead_letter_forget(struct dead_letter *dead, int32_t partition)
-{
-	assert(partition >= 0 && partition < EVENT_PARTITIONS);
-	dead->last[partition] = -1;
+	while (low < high) { /* the first one at this place: there may be several */
+		const size_t middle = low + (high - low) / 2;
+		const struct dead_place wanted = { .partition = record->partition,
+			.offset = record->offset };
+
+		if (compare_places(&dead->known[middle], &wanted) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < dead->known_count && dead->known[low].partition == record->partition &&
+		dead->known[low].offset == record->offset;
+		low++) {
+		if (dead->known[low].hash == hash)
+			return true;
+	}
+	return false;
 }
 
 static bool make_room(struct dead_letter *dead, size_t more, struct fail *fail)
@@ -163,7 +247,6 @@ static void put_source(struct dead_letter *dead, const char *source)
 
 static void put_hex(struct dead_letter *dead, const char *name, const void *bytes, size_t length)
 {
-	static const char digits[] = "0123456789abcdef";
 	const unsigned char *const from = bytes;
 
 	put(dead, name);
@@ -172,6 +255,8 @@ static void put_hex(struct dead_letter *dead, const char *name, const void *byte
 		return;
 	}
 	put(dead, "\"");
+	if (length > DEAD_VALUE_MAX)
+		length = DEAD_VALUE_MAX;
 	for (size_t i = 0; i < length; i++) {
 		dead->waiting[dead->length++] = digits[from[i] >> 4];
 		dead->waiting[dead->length++] = digits[from[i] & 15];
@@ -182,10 +267,13 @@ static void put_hex(struct dead_letter *dead, const char *name, const void *byte
 bool dead_letter_add(struct dead_letter *dead, const struct dead_record *record, struct fail *fail)
 {
 	char time[CLOCK_TEXT_MAX], text[128];
+	const size_t kept =
+		(record->key_length < DEAD_VALUE_MAX ? record->key_length : DEAD_VALUE_MAX) +
+		(record->length < DEAD_VALUE_MAX ? record->length : DEAD_VALUE_MAX);
 
 	assert(record->flaw != EVENT_SOUND);
 	assert(record->partition >= 0 && record->partition < EVENT_PARTITIONS);
-	if (!make_room(dead, HEAD_MAX + 2 * (record->key_length + record->length), fail))
+	if (!make_room(dead, HEAD_MAX + 2 * kept, fail))
 		return false;
 	clock_text(record->time_ms, time);
 	(void)snprintf(text, sizeof(text),
@@ -199,10 +287,13 @@ bool dead_letter_add(struct dead_letter *dead, const struct dead_record *record,
 	}
 	(void)snprintf(text, sizeof(text), ",\"reason\":\"%s\"", event_flaw_name(record->flaw));
 	put(dead, text);
+	if (record->length > DEAD_VALUE_MAX) {
+		(void)snprintf(text, sizeof(text), ",\"length\":%zu", record->length);
+		put(dead, text);
+	}
 	put_hex(dead, ",\"key_hex\":", record->key, record->key_length);
 	put_hex(dead, ",\"value_hex\":", record->value, record->length);
 	put(dead, "}\n");
-	dead->last[record->partition] = record->offset;
 	return true;
 }
 

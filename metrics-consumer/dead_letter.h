@@ -3,7 +3,8 @@
  * One JSON object a line: time, partition, offset, source and id where there are any, reason,
  * and key and value in hex, so that `jq -r .value_hex | xxd -r -p` gives the bytes back. It is
  * on the disk before any journal line behind it is written; so the journal alone is the
- * position, and what was read again after a crash is known by its offset. One thread. */
+ * position, and what is read again after a crash is known by its place and its bytes.
+ * A value longer than DEAD_VALUE_MAX is kept up to there, with its length. One thread. */
 #ifndef METRICS_CONSUMER_DEAD_LETTER_H
 #define METRICS_CONSUMER_DEAD_LETTER_H
 
@@ -16,6 +17,9 @@
 #include "metrics-consumer/append_file.h"
 #include "process/fail.h"
 
+#define DEAD_VALUE_MAX (16 * 1024 * 1024) /* bytes of a key or value that are kept */
+#define DEAD_KNOWN_MAX 1048576 /* remembered of the file; further ones may be written twice */
+
 struct dead_record {
 	int64_t time_ms; /* when it was put aside */
 	int32_t partition;
@@ -25,29 +29,37 @@ struct dead_record {
 	enum event_flaw flaw;
 	const void *key, *value; /* NULL where there is none */
 	size_t key_length, length;
+	uint64_t hash; /* of a line in the file: of its key and value */
+};
+
+struct dead_place { /* of a dead letter that may be read again */
+	int32_t partition;
+	int64_t offset;
+	uint64_t hash;
 };
 
 struct dead_letter {
 	struct append_file file;
-	int64_t last[EVENT_PARTITIONS]; /* offset of the last one in the file; -1: none */
-	char *waiting;                  /* lines not yet written */
+	struct dead_place *known; /* sorted by partition and offset */
+	size_t known_count, known_room;
+	char *waiting; /* lines not yet written */
 	size_t length, room;
 };
 
-/* Called with partition, offset, source and id of each dead letter in the file, in order; the
- * rest of @record is zero. False: the line cannot be one of ours. */
+/* Called with partition, offset, source, id and hash of each dead letter in the file, in order;
+ * the rest of @record is zero. False: the line cannot be one of ours. */
 typedef bool dead_letter_seen(void *context, const struct dead_record *record);
 
-/* Opens the file and reads it all, as journal_open does. */
-bool dead_letter_open(struct dead_letter *dead, const char *path, dead_letter_seen *seen,
-	void *context, struct fail *fail);
+/* Opens the file and reads it all, as journal_open does. What stands at or behind the journal's
+ * position in its partition, @next, may be read again and is remembered. */
+bool dead_letter_open(struct dead_letter *dead, const char *path,
+	const int64_t next[static EVENT_PARTITIONS], dead_letter_seen *seen, void *context,
+	struct fail *fail);
 void dead_letter_close(struct dead_letter *dead);
 
-/* Whether the unsound record at @offset is in the file already. Records of a partition come in
- * the order of their offsets, so the last one tells. */
-bool dead_letter_known(const struct dead_letter *dead, int32_t partition, int64_t offset);
-/* The partition is read from its beginning: offsets tell nothing any more. */
-void dead_letter_forget(struct dead_letter *dead, int32_t partition);
+/* Whether this very record, by partition, offset and bytes, was in the file at its opening. An
+ * offset alone tells nothing: the topic may have been made anew. */
+bool dead_letter_known(const struct dead_letter *dead, const struct dead_record *record);
 
 /* Keeps a copy of @record in memory. */
 bool dead_letter_add(struct dead_letter *dead, const struct dead_record *record, struct fail *fail);

@@ -161,7 +161,8 @@ static bool consume(const struct settings *s, struct journal *journal, struct co
 	if (!place_open(&place, &dead, fail))
 		return false;
 	if (!journal_open(journal, s->journal, place_recall_line, &place, fail) ||
-		!dead_letter_open(&dead, s->dead_letter, place_recall_dead, &place, fail))
+		!dead_letter_open(&dead, s->dead_letter, place.progress.next, place_recall_dead,
+			&place, fail))
 		goto close_files;
 	if (s->print && !printer_start(&printer, STDOUT_FILENO, fail))
 		goto close_files;
@@ -272,6 +273,10 @@ static int run_verify(int argc, char **argv)
 		fprintf(stderr, "metrics-consumer: verify: %s\n", fail.text);
 	if (fail.kind != FAIL_NONE)
 		return fail_exit_status(&fail);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "metrics-consumer: verify: the report could not be written\n");
+		return 1;
+	}
 	return clean ? 0 : 1;
 }
 

@@ -109,24 +109,23 @@ static bool put_aside(struct place *place, const rd_kafka_message_t *record,
 	struct fail *fail)
 {
 	struct counts *const counts = &place->progress.counts;
+	const struct dead_record dead = { .time_ms = now_ms,
+		.partition = record->partition,
+		.offset = record->offset,
+		.source = headers->source,
+		.id = headers->id,
+		.flaw = flaw,
+		.key = record->key,
+		.key_length = record->key_len,
+		.value = record->payload,
+		.length = record->len };
 
-	if (dead_letter_known(place->dead, record->partition, record->offset)) {
+	if (dead_letter_known(place->dead, &dead)) {
 		counts->repeats++; /* read again after a crash */
 		return true;
 	}
 	counts->dead[flaw]++;
-	return dead_letter_add(place->dead,
-		&(struct dead_record){ .time_ms = now_ms,
-			.partition = record->partition,
-			.offset = record->offset,
-			.source = headers->source,
-			.id = headers->id,
-			.flaw = flaw,
-			.key = record->key,
-			.key_length = record->key_len,
-			.value = record->payload,
-			.length = record->len },
-		fail);
+	return dead_letter_add(place->dead, &dead, fail);
 }
 
 static void count_event(struct place *place, const rd_kafka_message_t *record)
@@ -258,6 +257,14 @@ void place_written(struct place *place)
 {
 	place->progress.counts.journal_bytes += place->length;
 	place->length = 0;
+	if (place->room > PLACE_ROOM) { /* after a record larger than a batch */
+		char *const smaller = realloc(place->lines, PLACE_ROOM);
+
+		if (smaller) {
+			place->lines = smaller;
+			place->room = PLACE_ROOM;
+		}
+	}
 	if (place->flat_room > PLACE_ROOM) {
 		free(place->flat);
 		place->flat = NULL;
@@ -275,6 +282,5 @@ bool place_lost(struct place *place, int32_t partition)
 		place->expected[partition] = *next;
 	*next = TOPIC_EARLIEST;
 	place->progress.counts.holes++;
-	dead_letter_forget(place->dead, partition);
 	return true;
 }

@@ -194,6 +194,7 @@ bool printer_start(struct printer **printer, int fd, struct fail *fail)
 void printer_stop(struct printer **printer, int wait_ms)
 {
 	struct printer *const p = *printer;
+	struct timespec until;
 
 	if (!p)
 		return;
@@ -202,9 +203,16 @@ void printer_stop(struct printer **printer, int wait_ms)
 	p->deadline_ms = clock_mono_ms() + wait_ms;
 	pthread_cond_signal(&p->filled);
 	pthread_mutex_unlock(&p->lock);
-	pthread_join(p->thread, NULL);
+	/* A terminal that nobody reads says that it can be written and then blocks: its thread is
+	 * left to the end of the process, with what it uses. */
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += wait_ms / 1000 + 1;
+	*printer = NULL;
+	if (pthread_timedjoin_np(p->thread, NULL, &until) != 0) {
+		log_warning("printer", "standard output is stuck; what it did not take is dropped");
+		return;
+	}
 	pthread_cond_destroy(&p->filled);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
-	*printer = NULL;
 }

@@ -2,9 +2,9 @@
  *
  * First each service is asked for the last number it acknowledged, then the journal is read
  * from its first line to its end, line by line; the numbers of each source are kept as ranges,
- * not the lines. What stands in the dead letter is not missing. On a running system the last
- * few events may still be on their way, so while anything is missing both files are read on
- * for a while as they grow. A torn last line is one that is being written. */
+ * not the lines. What stands in the dead letter is missing if its service acknowledged it. On a
+ * running system the last few events may still be on their way, so while anything is missing both
+ * files are read on for a while as they grow. A torn last line is one that is being written. */
 #include "metrics-consumer/verify.h"
 
 #include <errno.h>
@@ -205,7 +205,10 @@ static void count_missing(
 	struct verification *v, const struct source *source, int64_t first, int64_t last)
 {
 	struct tally *const tally = &v->tally[source->index];
-	const struct source *const dead = sources_find(v->dead_known, source->name, source->length);
+	/* An unsound record counts as its source's number, unless the service says that it
+	 * acknowledged an event under it: that one is nowhere in the journal. */
+	const struct source *const dead =
+		tally->asked ? NULL : sources_find(v->dead_known, source->name, source->length);
 	const int64_t count =
 		first > last ? 0 : last - first + 1 - (dead ? source_known(dead, first, last) : 0);
 	int64_t named = 0;

@@ -71,11 +71,13 @@ static bool see(void *context, const struct dead_record *record)
 
 static bool open_again(struct fixture *f)
 {
+	static const int64_t next[EVENT_PARTITIONS] = { 0, 0 };
+
 	dead_letter_close(&f->dead);
 	f->count = 0;
 	f->fail = (struct fail){ 0 };
 	return dead_letter_open(
-		&f->dead, scratch_path(&f->scratch, "dead-letter.log"), see, f, &f->fail);
+		&f->dead, scratch_path(&f->scratch, "dead-letter.log"), next, see, f, &f->fail);
 }
 
 static void put(struct fixture *f, const struct dead_record *record)
@@ -159,18 +161,58 @@ static void what_is_in_the_file_is_known_after_a_crash(void **state)
 {
 	struct fixture *const f = *state;
 
+	struct dead_record other = torn_json;
+
 	assert_true(open_again(f));
-	assert_false(dead_letter_known(&f->dead, 1, 0));
+	assert_false(dead_letter_known(&f->dead, &torn_json));
 	put(f, &torn_json);
 	assert_true(open_again(f));
 	assert_int_equal(f->count, 1);
 	assert_int_equal(f->last.id, 18);
 	assert_string_equal(f->source, torn_json.source);
-	assert_true(dead_letter_known(&f->dead, 1, 15));
-	assert_false(dead_letter_known(&f->dead, 1, 16));
-	assert_false(dead_letter_known(&f->dead, 0, 15));
-	dead_letter_forget(&f->dead, 1);
-	assert_false(dead_letter_known(&f->dead, 1, 15));
+	assert_true(dead_letter_known(&f->dead, &torn_json));
+	other.offset++;
+	assert_false(dead_letter_known(&f->dead, &other));
+	other = torn_json;
+	other.partition = 0;
+	assert_false(dead_letter_known(&f->dead, &other));
+}
+
+/* The topic was made anew: the same offset is another record, and must not be lost. */
+static void another_record_at_a_known_offset_is_not_known(void **state)
+{
+	struct fixture *const f = *state;
+	struct dead_record other = torn_json;
+
+	assert_true(open_again(f));
+	put(f, &torn_json);
+	assert_true(open_again(f));
+	other.length--;
+	assert_false(dead_letter_known(&f->dead, &other));
+	other = torn_json;
+	other.key = NULL;
+	other.key_length = 0;
+	assert_false(dead_letter_known(&f->dead, &other));
+	other = torn_json;
+	other.offset--; /* at an offset below the last one, too */
+	assert_false(dead_letter_known(&f->dead, &other));
+}
+
+static void a_value_without_bound_is_kept_up_to_one(void **state)
+{
+	struct fixture *const f = *state;
+	struct dead_record large = torn_json;
+	char *const bytes = calloc(1, DEAD_VALUE_MAX + 1);
+
+	assert_non_null(bytes);
+	large.value = bytes;
+	large.length = DEAD_VALUE_MAX + 1;
+	assert_true(open_again(f));
+	put(f, &large);
+	assert_in_range(f->dead.file.size, 2 * DEAD_VALUE_MAX, 2 * DEAD_VALUE_MAX + 1024);
+	assert_true(open_again(f));
+	assert_true(dead_letter_known(&f->dead, &large));
+	free(bytes);
 }
 
 static void a_torn_last_line_is_cut(void **state)
@@ -254,6 +296,8 @@ int main(void)
 		TEST(a_tombstone_without_a_key_or_a_name_says_so),
 		TEST(it_is_on_the_disk_when_it_was_written),
 		TEST(what_is_in_the_file_is_known_after_a_crash),
+		TEST(another_record_at_a_known_offset_is_not_known),
+		TEST(a_value_without_bound_is_kept_up_to_one),
 		TEST(a_torn_last_line_is_cut),
 		TEST(a_bad_line_stops_the_start),
 		TEST(a_full_disk_keeps_it_waiting),
