@@ -38,6 +38,7 @@ struct printer {
 	bool stopping;
 	int64_t deadline_ms;
 	bool gone; /* nobody can read any more */
+	bool left; /* the thread is stuck, and on its own */
 	_Atomic uint64_t dropped;
 	struct log_repeat full; /* the consumer's */
 	char ring[PRINTER_RING];
@@ -138,11 +139,19 @@ static size_t next_piece(struct printer *p, const char **bytes)
 	return length;
 }
 
+static void release(struct printer *p)
+{
+	pthread_cond_destroy(&p->filled);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
 static void *run(void *context)
 {
 	struct printer *const p = context;
 	const char *bytes = NULL;
 	size_t length;
+	bool left;
 
 	while ((length = next_piece(p, &bytes)) > 0) {
 		ssize_t written;
@@ -165,7 +174,10 @@ static void *run(void *context)
 	}
 	pthread_mutex_lock(&p->lock);
 	p->gone = true;
+	left = p->left;
 	pthread_mutex_unlock(&p->lock);
+	if (left) /* nobody else knows of it any more */
+		release(p);
 	return NULL;
 }
 
@@ -195,6 +207,7 @@ void printer_stop(struct printer **printer, int wait_ms)
 {
 	struct printer *const p = *printer;
 	struct timespec until;
+	bool gone;
 
 	if (!p)
 		return;
@@ -203,16 +216,20 @@ void printer_stop(struct printer **printer, int wait_ms)
 	p->deadline_ms = clock_mono_ms() + wait_ms;
 	pthread_cond_signal(&p->filled);
 	pthread_mutex_unlock(&p->lock);
-	/* A terminal that nobody reads says that it can be written and then blocks: its thread is
-	 * left to the end of the process, with what it uses. */
+	*printer = NULL;
 	(void)clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += wait_ms / 1000 + 1;
-	*printer = NULL;
-	if (pthread_timedjoin_np(p->thread, NULL, &until) != 0) {
-		log_warning("printer", "standard output is stuck; what it did not take is dropped");
+	if (pthread_timedjoin_np(p->thread, NULL, &until) == 0) {
+		release(p);
 		return;
 	}
-	pthread_cond_destroy(&p->filled);
-	pthread_mutex_destroy(&p->lock);
-	free(p);
+	/* A terminal that nobody reads says that it can be written, and then blocks. */
+	log_warning("printer", "standard output is stuck; what it did not take is dropped");
+	(void)pthread_detach(p->thread);
+	pthread_mutex_lock(&p->lock);
+	p->left = true;
+	gone = p->gone;
+	pthread_mutex_unlock(&p->lock);
+	if (gone) /* it ended just now, and did not know */
+		release(p);
 }

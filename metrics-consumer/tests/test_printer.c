@@ -155,6 +155,27 @@ static void a_reader_that_stopped_does_not_hold_up_the_end(void **state)
 	assert_in_range(clock_mono_ms() - begin, 100, 3000);
 }
 
+/* A terminal says that it can be written, and then blocks. */
+static void a_terminal_that_nobody_reads_does_not_hold_up_the_end(void **state)
+{
+	struct fixture *const f = *state;
+	const int master = posix_openpt(O_RDWR | O_NOCTTY);
+	int terminal;
+	int64_t began;
+
+	assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+	terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+	assert_true(terminal >= 0);
+	assert_true(printer_start(&f->printer, terminal, &f->fail));
+	for (int i = 0; i < 10; i++)
+		put_batch(f);
+	began = clock_mono_ms();
+	printer_stop(&f->printer, 100);
+	assert_true(clock_mono_ms() - began < 10000);
+	assert_null(f->printer);
+	close(master); /* which wakes the thread; the terminal is still its */
+}
+
 static void a_reader_that_is_gone_is_no_error(void **state)
 {
 	struct fixture *const f = *state;
@@ -179,6 +200,7 @@ int main(void)
 		TEST(what_waits_is_written_before_the_end),
 		TEST(a_reader_that_stopped_does_not_hold_up_the_end),
 		TEST(a_reader_that_is_gone_is_no_error),
+		TEST(a_terminal_that_nobody_reads_does_not_hold_up_the_end),
 	};
 
 	log_level_set(LOG_ERROR);
