@@ -20,7 +20,7 @@ test: ## the tests of every room, the flows, and the system on two real brokers
 	@tests/run release
 
 test-all: ## the same, with the sanitizers, Docker, clang and the linters
-	@run/setup --kafka --tests --checks release
+	@run/setup --kafka --tests --checks release programs
 	@tests/run all
 
 up: ## starts whatever of the shop is not running on this machine, on fixed ports
