@@ -54,7 +54,6 @@ void http_server_stop(struct http_server **server);
 /* What a handler may ask of its request; all borrowed until it is answered. */
 const char *http_part(const struct http_request *request, size_t index);
 const char *http_query(const struct http_request *request, const char *name); /* NULL: not there */
-const char *http_header(const struct http_request *request, const char *name);
 const char *http_body(const struct http_request *request, size_t *length);
 
 /* Adds a header (name and value copied) to the answer that follows; at most 4. */
