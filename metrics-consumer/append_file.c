@@ -3,11 +3,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "metrics-consumer/file_lines.h"
 #include "process/clock.h"
+#include "process/log.h"
 
 void append_file_directory(const char *path, char out[PATH_MAX])
 {
@@ -136,4 +139,64 @@ bool append_file_cut(struct append_file *file, int64_t size, struct fail *fail)
 	}
 	file->size = size;
 	return append_file_sync(file, fail);
+}
+
+static bool see_lines(struct append_file *file, const struct append_file_lines *kind,
+	struct file_lines *lines, append_file_see *see, void *context, struct fail *fail)
+{
+	const char *bytes;
+	size_t length;
+
+	for (;;) {
+		switch (file_lines_next(lines, &bytes, &length, fail)) {
+		case FILE_LINES_LINE:
+			break;
+		case FILE_LINES_END:
+			return true;
+		case FILE_LINES_FAILED:
+			return fail_prefix(fail, "%s", file->path);
+		}
+		if (see(context, bytes, length, fail))
+			continue;
+		if (fail->kind != FAIL_NONE)
+			return false;
+		return fail_set(fail, FAIL_FATAL,
+			"%s is damaged: line %" PRIu64 " at byte %" PRId64
+			" is not %s; repair or move the file",
+			file->path, lines->number, lines->line_at, kind->line);
+	}
+}
+
+static bool cut_torn_line(struct append_file *file, const struct append_file_lines *kind,
+	const struct file_lines *lines, struct fail *fail)
+{
+	const char *bytes;
+	const size_t torn = file_lines_torn(lines, &bytes);
+
+	if (torn == 0)
+		return true;
+	if (lines->number == 0 && !kind->begins(bytes[0]))
+		return fail_set(fail, FAIL_FATAL,
+			"%s holds %zu bytes and no %s; it is left as it is", file->path, torn,
+			kind->none);
+	if (!append_file_cut(file, file_lines_position(lines), fail))
+		return false;
+	log_warning(kind->room, "cut a torn last line path=%s bytes=%zu", file->path, torn);
+	return true;
+}
+
+bool append_file_recall(struct append_file *file, const struct append_file_lines *kind,
+	append_file_see *see, void *context, uint64_t *count, struct fail *fail)
+{
+	struct file_lines lines;
+	bool good;
+
+	*fail = (struct fail){ 0 }; /* what @see leaves in it is told apart from nothing */
+	if (!file_lines_open(&lines, file->fd, fail))
+		return false;
+	good = see_lines(file, kind, &lines, see, context, fail) &&
+	       cut_torn_line(file, kind, &lines, fail);
+	*count = lines.number;
+	file_lines_close(&lines);
+	return good;
 }

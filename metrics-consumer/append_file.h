@@ -37,6 +37,22 @@ bool append_file_sync(struct append_file *file, struct fail *fail);
 /* Cuts the file to its first @size bytes, on the disk too. */
 bool append_file_cut(struct append_file *file, int64_t size, struct fail *fail);
 
+/* What the lines of a file are, for whoever has to read what is wrong with it. */
+struct append_file_lines {
+	const char *room;           /* of the log */
+	const char *line;           /* "a journal line" */
+	const char *none;           /* "line of a journal" */
+	bool (*begins)(char first); /* whether a torn line that is alone may be ours */
+};
+
+/* One whole line, without its line break. False: it cannot be one, or @fail says what failed. */
+typedef bool append_file_see(void *context, const char *bytes, size_t length, struct fail *fail);
+
+/* Reads the file from its start, then cuts a torn last line: the process before us was killed
+ * while writing it. Any other damage is refused and nothing changed. *count is of the lines. */
+bool append_file_recall(struct append_file *file, const struct append_file_lines *kind,
+	append_file_see *see, void *context, uint64_t *count, struct fail *fail);
+
 /* The directory a path lies in. */
 void append_file_directory(const char *path, char out[PATH_MAX]);
 

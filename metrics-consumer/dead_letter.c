@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "metrics-consumer/file_lines.h"
 #include "process/clock.h"
-#include "process/log.h"
 
 #define HEAD_MAX  768         /* bytes of a line without key and value: a source escaped, numbers */
 #define KEEP_ROOM (64 * 1024) /* memory kept once the lines are written */
@@ -105,71 +103,47 @@ static bool remember(struct dead_letter *dead, const struct dead_record *record,
 	return true;
 }
 
-static bool read_lines(struct dead_letter *dead, struct file_lines *lines,
-	const int64_t next[static EVENT_PARTITIONS], dead_letter_seen *seen, void *context,
-	struct fail *fail)
+static bool begins(char first)
 {
-	char source[SOURCE_MAX];
-	struct dead_record record;
-	const char *bytes;
-	size_t length;
-
-	for (;;) {
-		switch (file_lines_next(lines, &bytes, &length, fail)) {
-		case FILE_LINES_LINE:
-			break;
-		case FILE_LINES_END:
-			return true;
-		case FILE_LINES_FAILED:
-			return fail_prefix(fail, "%s", dead->file.path);
-		}
-		if (!dead_letter_parse(bytes, length, &record, source) || !seen(context, &record))
-			return fail_set(fail, FAIL_FATAL,
-				"%s is damaged: line %" PRIu64 " at byte %" PRId64
-				" is not a dead letter; repair or move the file",
-				dead->file.path, lines->number, lines->line_at);
-		if (record.offset >= next[record.partition] && !remember(dead, &record, fail))
-			return false;
-	}
+	return first == '{' || first == '\0';
 }
 
-static bool cut_torn_line(
-	struct dead_letter *dead, const struct file_lines *lines, struct fail *fail)
-{
-	const char *bytes;
-	const size_t torn = file_lines_torn(lines, &bytes);
+struct reading {
+	struct dead_letter *dead;
+	const int64_t *next;
+	dead_letter_seen *seen;
+	void *context;
+};
 
-	if (torn == 0)
-		return true;
-	if (lines->number == 0 && bytes[0] != '{' && bytes[0] != '\0')
-		return fail_set(fail, FAIL_FATAL,
-			"%s holds %zu bytes and no dead letter; it is left as it is",
-			dead->file.path, torn);
-	if (!append_file_cut(&dead->file, file_lines_position(lines), fail))
+static bool see(void *context, const char *bytes, size_t length, struct fail *fail)
+{
+	const struct reading *const reading = context;
+	char source[SOURCE_MAX];
+	struct dead_record record;
+
+	if (!dead_letter_parse(bytes, length, &record, source) ||
+		!reading->seen(reading->context, &record))
 		return false;
-	log_warning("dead-letter", "cut a torn last line path=%s bytes=%zu", dead->file.path, torn);
-	return true;
+	return record.offset < reading->next[record.partition] ||
+	       remember(reading->dead, &record, fail);
 }
 
 bool dead_letter_open(struct dead_letter *dead, const char *path,
 	const int64_t next[static EVENT_PARTITIONS], dead_letter_seen *seen, void *context,
 	struct fail *fail)
 {
-	struct file_lines lines;
-	bool good;
+	static const struct append_file_lines kind = { "dead-letter", "a dead letter",
+		"dead letter", begins };
+	struct reading reading = { dead, next, seen, context };
+	uint64_t count;
 
 	*dead = (struct dead_letter){ .file.fd = -1 };
-
-	if (!append_file_open(&dead->file, path, fail))
+	if (!append_file_open(&dead->file, path, fail) ||
+		!append_file_recall(&dead->file, &kind, see, &reading, &count, fail))
 		return false;
-	if (!file_lines_open(&lines, dead->file.fd, fail))
-		return false;
-	good = read_lines(dead, &lines, next, seen, context, fail) &&
-	       cut_torn_line(dead, &lines, fail);
-	file_lines_close(&lines);
 	if (dead->known_count > 0)
 		qsort(dead->known, dead->known_count, sizeof(*dead->known), compare_places);
-	return good;
+	return true;
 }
 
 void dead_letter_close(struct dead_letter *dead)

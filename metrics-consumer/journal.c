@@ -19,7 +19,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "metrics-consumer/file_lines.h"
 #include "process/clock.h"
 #include "process/log.h"
 
@@ -44,72 +43,42 @@ bool journal_lock(struct journal *journal, const char *path, struct fail *fail)
 }
 
 /* A first line of ours begins with the digit of a year; after power loss there may be zeros. */
-static bool begins_like_ours(const char *bytes)
+static bool begins(char first)
 {
-	return (bytes[0] >= '0' && bytes[0] <= '9') || bytes[0] == '\0';
+	return (first >= '0' && first <= '9') || first == '\0';
 }
 
-static bool cut_torn_line(
-	struct journal *journal, const struct file_lines *lines, struct fail *fail)
-{
-	const char *bytes;
-	const size_t torn = file_lines_torn(lines, &bytes);
+struct reading {
+	struct line_second second;
+	journal_seen *seen;
+	void *context;
+};
 
-	if (torn == 0)
-		return true;
-	if (lines->number == 0 && !begins_like_ours(bytes))
-		return fail_set(fail, FAIL_FATAL,
-			"%s holds %zu bytes and no line of a journal; it is left as it is",
-			journal->file.path, torn);
-	if (!append_file_cut(&journal->file, file_lines_position(lines), fail))
-		return false;
-	log_warning("journal", "cut a torn last line path=%s bytes=%zu", journal->file.path, torn);
-	return true;
-}
-
-static bool read_lines(struct journal *journal, struct file_lines *lines, journal_seen *seen,
-	void *context, struct fail *fail)
+static bool see(void *context, const char *bytes, size_t length, struct fail *fail)
 {
-	struct line_second second = { 0 };
+	struct reading *const reading = context;
 	struct line line;
-	const char *bytes;
-	size_t length;
 
-	for (;;) {
-		switch (file_lines_next(lines, &bytes, &length, fail)) {
-		case FILE_LINES_LINE:
-			break;
-		case FILE_LINES_END:
-			return true;
-		case FILE_LINES_FAILED:
-			return fail_prefix(fail, "%s", journal->file.path);
-		}
-		if (!line_read(&second, bytes, length, &line) || !seen(context, &line))
-			return fail_set(fail, FAIL_FATAL,
-				"%s is damaged: line %" PRIu64 " at byte %" PRId64
-				" is not a journal line; repair or move the file",
-				journal->file.path, lines->number, lines->line_at);
-	}
+	(void)fail;
+	return line_read(&reading->second, bytes, length, &line) &&
+	       reading->seen(reading->context, &line);
 }
 
 bool journal_open(struct journal *journal, const char *path, journal_seen *seen, void *context,
 	struct fail *fail)
 {
-	struct file_lines lines;
-	bool good;
+	static const struct append_file_lines kind = { "journal", "a journal line",
+		"line of a journal", begins };
+	struct reading reading = { .seen = seen, .context = context };
+	uint64_t count;
 
 	assert(journal->directory >= 0);
-	if (!append_file_open(&journal->file, path, fail))
+	if (!append_file_open(&journal->file, path, fail) ||
+		!append_file_recall(&journal->file, &kind, see, &reading, &count, fail))
 		return false;
-	if (!file_lines_open(&lines, journal->file.fd, fail))
-		return false;
-	good = read_lines(journal, &lines, seen, context, fail) &&
-	       cut_torn_line(journal, &lines, fail);
-	if (good)
-		log_info("journal", "read path=%s lines=%" PRIu64 " bytes=%" PRId64, path,
-			lines.number, journal->file.size);
-	file_lines_close(&lines);
-	return good;
+	log_info("journal", "read path=%s lines=%" PRIu64 " bytes=%" PRId64, path, count,
+		journal->file.size);
+	return true;
 }
 
 void journal_close(struct journal *journal)
