@@ -13,8 +13,8 @@ static void on_answer(struct command *command, const struct fail *refused)
 void add_item_prepare(struct add_item *item, struct service *service, add_item_done *done)
 {
 	item->cart.kind = CART_ADD_ITEM;
-	item->cart.command.makes_event = true;
-	item->cart.command.answer = on_answer;
+	item->cart.asked.command.makes_event = true;
+	item->cart.asked.command.answer = on_answer;
 	item->done = done;
 	item->question = ((struct cart *)service_state(service))->question;
 }

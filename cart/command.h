@@ -3,14 +3,14 @@
 #define CART_COMMAND_H
 
 #include "kafka/client/headers.h"
-#include "outbox/outbox.h"
+#include "service/service.h"
 
 #define LEVELS_MAX 256 /* levels in one command */
 
 enum cart_kind { CART_ADD_ITEM, CART_LEARN_LEVELS };
 
 struct cart_command {
-	struct command command; /* first */
+	struct service_command asked; /* first */
 	enum cart_kind kind;
 };
 

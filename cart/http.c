@@ -1,13 +1,16 @@
 #include "cart/http.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cart/add_item.h"
 #include "cart/store.h"
+#include "service/once.h"
 
 struct post {
 	struct add_item item; /* first */
+	struct once once;
 	struct http_request *request;
 	struct service *service;
 };
@@ -22,11 +25,31 @@ static json_t *money(double cents)
 }
 
 /* source and id name the event, so that a client can look for it in the journal. */
-static json_t *event_json(const struct post *post)
+static json_t *event_json(const struct service *service, const struct add_item *item)
 {
-	return json_pack("{s:s, s:s, s:I, s:s, s:I}", "cartId", post->item.cart_id, "sku",
-		post->item.sku, "count", (json_int_t)post->item.in_cart, "source",
-		service_source(post->service), "id", (json_int_t)post->item.event_id);
+	return json_pack("{s:s, s:s, s:I, s:s, s:I}", "cartId", item->cart_id, "sku", item->sku,
+		"count", (json_int_t)item->in_cart, "source", service_source(service), "id",
+		(json_int_t)item->event_id);
+}
+
+unsigned cart_describe(struct service *service, const struct command *command, json_t **body)
+{
+	const struct add_item *const item = (const struct add_item *)command;
+
+	switch (item->result) {
+	case ADD_DONE:
+		*body = event_json(service, item);
+		return 201;
+	case ADD_NOT_ENOUGH_STOCK:
+		*body = http_problem(409, event_json(service, item), NULL, "not enough stock");
+		return 409;
+	case ADD_UNKNOWN_SKU:
+		*body = http_problem(404, event_json(service, item), "sku", "unknown sku");
+		return 404;
+	case ADD_ASK_STOCK:
+		break;
+	}
+	return 0;
 }
 
 /* @unanswered: stock was asked and did not say yes or no. */
@@ -46,16 +69,10 @@ static void answer_post(struct add_item *item, bool decided, const struct fail *
 {
 	struct post *const post = (struct post *)item;
 
-	if (!decided)
-		answer_undecided(post->request, item->asked_ms != 0 && !item->asked, refused);
-	else if (item->result == ADD_DONE)
-		http_answer_json(post->request, 201, event_json(post));
-	else if (item->result == ADD_UNKNOWN_SKU)
-		http_answer_problem_with(
-			post->request, 404, event_json(post), "sku", "unknown sku");
+	if (decided)
+		service_answer(post->request, post->service, &item->cart.asked, NULL);
 	else
-		http_answer_problem_with(
-			post->request, 409, event_json(post), NULL, "not enough stock");
+		answer_undecided(post->request, item->asked_ms != 0 && !item->asked, refused);
 	free(post);
 }
 
@@ -66,6 +83,7 @@ static void handle_post(struct http_request *request, void *context)
 		{ "count", FIELD_WHOLE, offsetof(struct add_item, count), 1, EVENT_COUNT_MAX },
 	};
 	struct post *const post = calloc(1, sizeof(*post));
+	bool keyed;
 
 	if (!post) {
 		service_answer_refused(request, NULL);
@@ -74,13 +92,16 @@ static void handle_post(struct http_request *request, void *context)
 	post->request = request;
 	post->service = context;
 	if (!fields_path_name(request, "cartId", http_part(request, 0), &service_names) ||
-		!fields_read(request, fields, 2, &service_names, &post->item)) {
+		!fields_read(request, fields, 2, &service_names, &post->item) ||
+		!once_read(request, &post->once, &keyed, "POST /carts/%s/items %s %" PRId64,
+			http_part(request, 0), post->item.sku, post->item.count)) {
 		free(post);
 		return;
 	}
 	strcpy(post->item.cart_id, http_part(request, 0));
 	add_item_prepare(&post->item, context, answer_post);
-	if (!service_put(context, &post->item.cart.command)) {
+	post->item.cart.asked.once = keyed ? &post->once : NULL;
+	if (!service_put(context, &post->item.cart.asked.command)) {
 		service_answer_refused(request, NULL);
 		free(post);
 	}

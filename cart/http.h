@@ -6,6 +6,9 @@
 #include "service/service.h"
 
 #define CART_ROUTES 2
+/* What a command of ours is answered; see struct service_definition. */
+unsigned cart_describe(struct service *service, const struct command *command, json_t **body);
+
 extern const struct http_route cart_routes[CART_ROUTES];
 
 #endif

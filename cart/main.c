@@ -79,6 +79,7 @@ int main(int argc, char **argv)
 		.route_count = CART_ROUTES,
 		.make_tables = store_make_tables,
 		.apply = store_apply,
+		.describe = cart_describe,
 		.start = start,
 		.stop = stop,
 		.free = free_state,

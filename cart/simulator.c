@@ -12,7 +12,7 @@ static void on_done(struct add_item *item, bool decided, const struct fail *refu
 
 	if (!decided && !refused)
 		refused = &undecided;
-	item->simulated(&item->cart.command, refused);
+	item->simulated(&item->cart.asked.command, refused);
 }
 
 void cart_simulate(struct service *service, struct command *command, uint64_t random)

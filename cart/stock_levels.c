@@ -74,7 +74,7 @@ static bool store_found(struct stock_levels *l)
 		bool refused;
 
 		l->waiting = true;
-		if (!service_put(l->service, &l->found.cart.command)) {
+		if (!service_put(l->service, &l->found.cart.asked.command)) {
 			(void)stop_wait(POLL_MS);
 			continue;
 		}
@@ -226,7 +226,7 @@ bool stock_levels_start(struct stock_levels **levels, struct service *service, s
 	l->service = service;
 	l->kafka = service_kafka(service);
 	l->found.cart.kind = CART_LEARN_LEVELS;
-	l->found.cart.command.answer = on_answer;
+	l->found.cart.asked.command.answer = on_answer;
 	l->reader = event_reader_new();
 	if (!l->reader)
 		fail_set(fail, FAIL_FATAL, "out of memory");

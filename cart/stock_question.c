@@ -143,7 +143,7 @@ static void *run(void *context)
 
 	while ((item = take(q))) {
 		item->asked = !is_stopping(q) && ask(q, item);
-		if (!item->asked || !service_put(q->service, &item->cart.command))
+		if (!item->asked || !service_put(q->service, &item->cart.asked.command))
 			item->done(item, false, NULL);
 	}
 	return NULL;

@@ -67,22 +67,16 @@ void http_answer_text(
 	answer_bytes(request, status, type, (char *)body, strlen(body), MHD_RESPMEM_MUST_COPY);
 }
 
-static void answer_document(
-	struct http_request *request, unsigned status, const char *type, json_t *document)
+void http_answer_json(struct http_request *request, unsigned status, json_t *document)
 {
-	/* 15 digits: every price we can hold comes out as it was written. */
-	char *const text = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	const char *const type = status < 400 ? "application/json" : "application/problem+json";
+	char *const text = json_dumps(document, HTTP_JSON_FLAGS);
 
 	json_decref(document);
 	if (text)
 		answer_bytes(request, status, type, text, strlen(text), MHD_RESPMEM_MUST_FREE);
 	else
 		http_answer_text(request, 500, "application/problem+json", out_of_memory);
-}
-
-void http_answer_json(struct http_request *request, unsigned status, json_t *document)
-{
-	answer_document(request, status, "application/json", document);
 }
 
 /* A text that may come from outside: what is not UTF-8, or was cut inside a character, is
@@ -102,8 +96,7 @@ static json_t *shown(const char *text)
 	return json_string(plain);
 }
 
-void http_answer_problem_with(struct http_request *request, unsigned status, json_t *more,
-	const char *field, const char *detail)
+json_t *http_problem(unsigned status, json_t *more, const char *field, const char *detail)
 {
 	json_t *const problem = json_pack("{s:s, s:s, s:i, s:o}", "type", "about:blank", "title",
 		title(status), "status", (int)status, "detail", shown(detail));
@@ -114,7 +107,7 @@ void http_answer_problem_with(struct http_request *request, unsigned status, jso
 		(void)json_object_update(problem, more);
 		json_decref(more);
 	}
-	answer_document(request, status, "application/problem+json", problem);
+	return problem;
 }
 
 void http_answer_problem(
@@ -127,5 +120,5 @@ void http_answer_problem(
 	if (vsnprintf(detail, sizeof(detail), format, args) < 0)
 		*detail = '\0';
 	va_end(args);
-	http_answer_problem_with(request, status, NULL, field, detail);
+	http_answer_json(request, status, http_problem(status, NULL, field, detail));
 }

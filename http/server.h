@@ -53,7 +53,8 @@ void http_server_stop(struct http_server **server);
 
 /* What a handler may ask of its request; all borrowed until it is answered. */
 const char *http_part(const struct http_request *request, size_t index);
-const char *http_query(const struct http_request *request, const char *name); /* NULL: not there */
+const char *http_query(const struct http_request *request, const char *name);  /* NULL: not there */
+const char *http_header(const struct http_request *request, const char *name); /* NULL: not there */
 const char *http_body(const struct http_request *request, size_t *length);
 
 /* Adds a header (name and value copied) to the answer that follows; at most 4. */
@@ -61,13 +62,15 @@ void http_answer_header(struct http_request *request, const char *name, const ch
 /* Answers with a copy of @body. */
 void http_answer_text(
 	struct http_request *request, unsigned status, const char *type, const char *body);
-/* Answers with a document, which is taken. NULL (out of memory) becomes a 500. */
+/* Answers with a document, which is taken; from status 400 on it is a problem document. NULL
+ * (out of memory) becomes a 500. */
+/* 15 digits: every price we can hold comes out as it was written. */
+#define HTTP_JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
 void http_answer_json(struct http_request *request, unsigned status, json_t *document);
 /* Answers with a problem document. @field names the input at fault, or is NULL. */
 void http_answer_problem(struct http_request *request, unsigned status, const char *field,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* The same with further members in it: @more is an object and taken, or NULL. */
-void http_answer_problem_with(struct http_request *request, unsigned status, json_t *more,
-	const char *field, const char *detail);
+/* A problem document with further members in it: @more is an object and taken, or NULL. */
+json_t *http_problem(unsigned status, json_t *more, const char *field, const char *detail);
 
 #endif

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "service/once.h"
+
 const struct field_names service_names = {
 	.valid = event_name_valid,
 	.room = EVENT_NAME_MAX,
@@ -21,6 +23,24 @@ void service_answer_refused(struct http_request *request, const struct fail *ref
 	} else {
 		http_answer_problem(request, 500, NULL, "not done: %s", refused->text);
 	}
+}
+
+void service_answer(struct http_request *request, struct service *service,
+	const struct service_command *command, const struct fail *refused)
+{
+	json_t *body = NULL;
+	unsigned status;
+
+	if (refused) {
+		service_answer_refused(request, refused);
+		return;
+	}
+	if (command->once && command->once->verdict != ONCE_NEW) {
+		once_answer(request, command->once);
+		return;
+	}
+	status = service_describe(service, &command->command, &body);
+	http_answer_json(request, status, body);
 }
 
 static void handle_livez(struct http_request *request, void *context)

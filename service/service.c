@@ -12,6 +12,7 @@
 
 #include "process/log.h"
 #include "process/stop.h"
+#include "service/once.h"
 #include "service/routes.h"
 #include "service/simulator.h"
 
@@ -81,6 +82,11 @@ const char *service_source(const struct service *service)
 struct outbox *service_outbox(struct service *service)
 {
 	return service->outbox;
+}
+
+unsigned service_describe(struct service *service, const struct command *command, json_t **body)
+{
+	return service->definition->describe(service, command, body);
 }
 
 bool service_put(struct service *service, struct command *command)
@@ -157,7 +163,8 @@ static bool open_store(struct service *s, struct fail *fail)
 		return false;
 	outbox_status_read(s->outbox, &status);
 	memcpy(s->source, status.source, sizeof(s->source));
-	return s->definition->make_tables(outbox_db(s->outbox), fail) &&
+	return once_make_tables(outbox_db(s->outbox), fail) &&
+	       s->definition->make_tables(outbox_db(s->outbox), fail) &&
 	       db_open(&s->reader, s->store, DB_READER, fail);
 }
 
@@ -176,13 +183,47 @@ static bool start_http(struct service *s, struct fail *fail)
 	return true;
 }
 
+/* The answer that is kept is the one that will be given. */
+static bool keep_answer(struct service *s, struct outbox_tx *tx,
+	const struct service_command *command, struct fail *fail)
+{
+	struct once *const once = command->once;
+	json_t *body = NULL;
+	size_t length;
+
+	once->status = service_describe(s, &command->command, &body);
+	if (once->status == 0)
+		return true;
+	length = json_dumpb(body, once->body, sizeof(once->body) - 1, HTTP_JSON_FLAGS);
+	json_decref(body);
+	if (length == 0)
+		return fail_set(fail, FAIL_RETRY, "out of memory");
+	assert(length < sizeof(once->body));
+	once->body[length] = '\0';
+	return once_keep(tx, once, fail);
+}
+
+/* What every service does around its own `apply`: a request sent twice is done once. */
+static bool apply(void *context, struct outbox_tx *tx, struct command *command, struct fail *fail)
+{
+	struct service *const s = context;
+	const struct service_command *const asked = (struct service_command *)command;
+
+	if (!asked->once)
+		return s->definition->apply(s, tx, command, fail);
+	if (!once_find(tx, asked->once, fail))
+		return false;
+	return asked->once->verdict != ONCE_NEW ||
+	       (s->definition->apply(s, tx, command, fail) && keep_answer(s, tx, asked, fail));
+}
+
 /* Up: far end first, so that nothing pours into a missing sink. Down: sources first, then
  * everything taken is answered, then the sinks. Each step knows whether it has to be undone. */
 static bool run(struct service *s, struct fail *fail)
 {
 	const struct service_definition *const d = s->definition;
 	struct fail second = { 0 };
-	bool good = open_store(s, fail) && outbox_start(s->outbox, d->apply, s, fail) &&
+	bool good = open_store(s, fail) && outbox_start(s->outbox, apply, s, fail) &&
 		    (!d->start || d->start(s, &s->state, fail)) && start_http(s, fail) &&
 		    simulator_start(&s->simulator, s, d, fail);
 

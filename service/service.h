@@ -14,6 +14,12 @@
 
 struct service;
 
+/* What a service's own command begins with. */
+struct service_command {
+	struct command command; /* first */
+	struct once *once;      /* the request's Idempotency-Key; or NULL */
+};
+
 struct service_settings { /* first member of a service's own settings */
 	char kafka_brokers[SETTING_TEXT_MAX], topic[SETTING_TEXT_MAX];
 	char http_address[SETTING_TEXT_MAX];
@@ -38,6 +44,9 @@ struct service_definition {
 
 	bool (*make_tables)(struct db *db, struct fail *fail);
 	writer_apply *apply; /* context is the struct service */
+	/* What a command that was applied is answered: the status, and *body to be freed with
+	 * json_decref. 0: nothing was decided yet. */
+	unsigned (*describe)(struct service *service, const struct command *command, json_t **body);
 
 	/* What else it runs, between the outbox and HTTP; or NULL. The state is found again
 	 * with service_state. `stop` answers whatever waits there. */
@@ -65,6 +74,10 @@ bool service_put(struct service *service, struct command *command);
 struct db *service_read_begin(struct service *service);
 void service_read_end(struct service *service);
 
+/* Answers what the definition's `describe` says of a command that was done, or was done before
+ * under the same Idempotency-Key, or why it was refused. */
+void service_answer(struct http_request *request, struct service *service,
+	const struct service_command *command, const struct fail *refused);
 /* Answers for a command that was refused, or not taken (@refused NULL): 503 with Retry-After
  * where it may work later, 500 where nobody can say whether it was done. */
 void service_answer_refused(struct http_request *request, const struct fail *refused);

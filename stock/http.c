@@ -1,8 +1,10 @@
 #include "stock/http.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/once.h"
 #include "stock/store.h"
 
 #define PAGE_MAX     1000 /* SKUs in one answer */
@@ -10,6 +12,7 @@
 
 struct put {
 	struct stock_command asked; /* first */
+	struct once once;
 	struct http_request *request;
 	struct service *service;
 };
@@ -26,19 +29,23 @@ static json_t *sku_json(const char *source, const struct sku *sku)
 		"id", (json_int_t)sku->event_id);
 }
 
+unsigned stock_describe(struct service *service, const struct command *command, json_t **body)
+{
+	const struct stock_command *const done = (const struct stock_command *)command;
+	struct sku sku = {
+		.count = done->count, .price_cents = done->price_cents, .event_id = done->event_id
+	};
+
+	strcpy(sku.sku, done->sku);
+	*body = sku_json(service_source(service), &sku);
+	return done->created ? 201 : 200;
+}
+
 static void answer_put(struct command *command, const struct fail *refused)
 {
 	struct put *const put = (struct put *)command;
-	struct sku sku = { .count = put->asked.count,
-		.price_cents = put->asked.price_cents,
-		.event_id = put->asked.event_id };
 
-	strcpy(sku.sku, put->asked.sku);
-	if (refused)
-		service_answer_refused(put->request, refused);
-	else
-		http_answer_json(put->request, put->asked.created ? 201 : 200,
-			sku_json(service_source(put->service), &sku));
+	service_answer(put->request, put->service, &put->asked.asked, refused);
 	free(put);
 }
 
@@ -55,7 +62,9 @@ static void handle_put(struct http_request *request, void *context)
 		service_answer_refused(request, NULL);
 		return;
 	}
-	put->asked.command = (struct command){ .makes_event = true, .answer = answer_put };
+	bool keyed;
+
+	put->asked.asked.command = (struct command){ .makes_event = true, .answer = answer_put };
 	put->request = request;
 	put->service = context;
 	if (!fields_path_name(request, "sku", http_part(request, 0), &service_names)) {
@@ -63,11 +72,14 @@ static void handle_put(struct http_request *request, void *context)
 		return;
 	}
 	strcpy(put->asked.sku, http_part(request, 0));
-	if (!fields_read(request, fields, 2, &service_names, &put->asked)) {
+	if (!fields_read(request, fields, 2, &service_names, &put->asked) ||
+		!once_read(request, &put->once, &keyed, "PUT /stocks/%s %" PRId64 " %" PRId64,
+			put->asked.sku, put->asked.price_cents, put->asked.count)) {
 		free(put);
 		return;
 	}
-	if (!service_put(put->service, &put->asked.command)) {
+	put->asked.asked.once = keyed ? &put->once : NULL;
+	if (!service_put(put->service, &put->asked.asked.command)) {
 		service_answer_refused(request, NULL);
 		free(put);
 	}
@@ -90,8 +102,8 @@ static void handle_get(struct http_request *request, void *context)
 	else if (found)
 		http_answer_json(request, 200, sku_json(service_source(service), &sku));
 	else
-		http_answer_problem_with(
-			request, 404, json_pack("{s:s}", "sku", name), "sku", "no such SKU");
+		http_answer_json(request, 404,
+			http_problem(404, json_pack("{s:s}", "sku", name), "sku", "no such SKU"));
 }
 
 struct page {

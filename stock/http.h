@@ -5,6 +5,9 @@
 #include "service/service.h"
 
 #define STOCK_ROUTES 3
+/* What a command of ours is answered; see struct service_definition. */
+unsigned stock_describe(struct service *service, const struct command *command, json_t **body);
+
 extern const struct http_route stock_routes[STOCK_ROUTES];
 
 #endif

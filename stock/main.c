@@ -17,6 +17,7 @@ int main(int argc, char **argv)
 		.route_count = STOCK_ROUTES,
 		.make_tables = store_make_tables,
 		.apply = store_apply,
+		.describe = stock_describe,
 		.simulate = stock_simulate,
 		.command_size = sizeof(struct stock_command),
 	};

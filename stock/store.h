@@ -3,11 +3,11 @@
 #ifndef STOCK_STORE_H
 #define STOCK_STORE_H
 
-#include "outbox/outbox.h"
+#include "service/service.h"
 
 /* What a caller asks, and what it is answered: one thing, put into the queue. */
 struct stock_command {
-	struct command command; /* first */
+	struct service_command asked; /* first */
 	/* asked */
 	char sku[EVENT_NAME_MAX];
 	int64_t count, price_cents;

@@ -43,12 +43,12 @@ static void learn(
 	asked.levels[0] = (struct level){ .event_id = id, .count = count, .price_cents = 1250 };
 	strcpy(asked.levels[0].sku, sku);
 	strcpy(asked.levels[0].source, source);
-	assert_true(store_fixture_ask(f, &asked.cart.command, &fail));
+	assert_true(store_fixture_ask(f, &asked.cart.asked.command, &fail));
 }
 
 static struct add_item wish(int64_t count)
 {
-	return (struct add_item){ .cart = { .command = { .makes_event = true },
+	return (struct add_item){ .cart = { .asked.command = { .makes_event = true },
 					  .kind = CART_ADD_ITEM },
 		.cart_id = "xyz123",
 		.sku = "A123",
@@ -60,7 +60,7 @@ static struct add_item add(struct store_fixture *f, int64_t count)
 	struct add_item item = wish(count);
 	struct fail fail = { 0 };
 
-	assert_true(store_fixture_ask(f, &item.cart.command, &fail));
+	assert_true(store_fixture_ask(f, &item.cart.asked.command, &fail));
 	return item;
 }
 
@@ -104,13 +104,13 @@ static void an_unknown_sku_is_asked_for_before_anything_is_decided(void **state)
 	assert_int_equal(item.result, ADD_ASK_STOCK);
 	assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM outbox"), 0);
 	item.asked = true; /* stock said: there is none */
-	assert_true(store_fixture_ask(f, &item.cart.command, &fail));
+	assert_true(store_fixture_ask(f, &item.cart.asked.command, &fail));
 	assert_int_equal(item.result, ADD_UNKNOWN_SKU);
 	assert_int_equal(item.event_id, 1);
 	item = wish(1);
 	item.asked = item.known = true; /* stock said: seven */
 	item.level = (struct level){ .sku = "A123", .source = SOURCE, .event_id = 3, .count = 7 };
-	assert_true(store_fixture_ask(f, &item.cart.command, &fail));
+	assert_true(store_fixture_ask(f, &item.cart.asked.command, &fail));
 	assert_int_equal(item.result, ADD_DONE);
 	assert_int_equal(level_of(f), 7);
 }
@@ -164,7 +164,7 @@ static void adding_an_item_is_all_or_nothing(void **state)
 
 		assert_in_range(nth, 0, STEPS_MAX);
 		fault_at(&f->fault, nth, FAIL_RETRY);
-		done = store_fixture_ask(f, &item.cart.command, &fail);
+		done = store_fixture_ask(f, &item.cart.asked.command, &fail);
 		fault_off(&f->fault);
 		assert_int_equal(
 			store_fixture_number(f, "SELECT coalesce(sum(count), 0) FROM cart_items"),
@@ -190,7 +190,7 @@ static void learning_is_all_or_nothing(void **state)
 
 		assert_in_range(nth, 0, STEPS_MAX);
 		fault_at(&f->fault, nth, FAIL_RETRY);
-		done = store_fixture_ask(f, &asked.cart.command, &fail);
+		done = store_fixture_ask(f, &asked.cart.asked.command, &fail);
 		fault_off(&f->fault);
 		assert_int_equal(
 			store_fixture_number(f, "SELECT count(*) FROM stock_levels"), done ? 2 : 0);

@@ -36,7 +36,7 @@ static struct stock_command put(
 	struct fail fail = { 0 };
 
 	strcpy(asked.sku, sku);
-	assert_true(store_fixture_ask(f, &asked.command, &fail));
+	assert_true(store_fixture_ask(f, &asked.asked.command, &fail));
 	return asked;
 }
 
@@ -99,7 +99,7 @@ static void putting_a_sku_is_all_or_nothing(void **state)
 
 		assert_in_range(nth, 0, STEPS_MAX);
 		fault_at(&f->fault, nth, FAIL_RETRY);
-		done = store_fixture_ask(f, &asked.command, &fail);
+		done = store_fixture_ask(f, &asked.asked.command, &fail);
 		fault_off(&f->fault);
 		assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM stock"), done);
 		assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM outbox"), done);
@@ -113,7 +113,7 @@ static void the_simulator_asks_for_what_a_request_could_ask_for(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < 10000; i++) {
 		memset(&asked, 0, sizeof(asked));
-		stock_simulate(NULL, &asked.command, i * 0x9e3779b97f4a7c15u);
+		stock_simulate(NULL, &asked.asked.command, i * 0x9e3779b97f4a7c15u);
 		assert_true(event_name_valid(asked.sku, strlen(asked.sku)));
 		assert_in_range(asked.count, 0, EVENT_LEVEL_MAX);
 		assert_in_range(asked.price_cents, 0, EVENT_CENTS_MAX);

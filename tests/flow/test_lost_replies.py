@@ -1,0 +1,125 @@
+"""A client that got no answer sends the same again, with the same Idempotency-Key: ATTACKS D4.
+What is asked is done once, and answered alike, whatever was killed in between."""
+import http.client
+import json
+import threading
+
+import brokers
+import shop
+import story
+
+
+class LostReplies(story.Story):
+    @classmethod
+    def setUpClass(cls):
+        cls.kafka = brokers.MockCluster()
+        cls.addClassCleanup(cls.kafka.end)
+        cls.shop = shop.Shop(cls.kafka.brokers)
+        cls.addClassCleanup(cls.shop.end)
+        cls.shop.start()
+        cls.cart, cls.stock = cls.shop.cart, cls.shop.stock
+        for process in cls.shop.services:
+            process.await_ready()
+        shop.put_sku(cls.stock, "apple", 1, 1000000)
+
+    def add(self, key, cart_id, count=1, sku="apple"):
+        return self.cart.ask("POST", f"/carts/{cart_id}/items", {"sku": sku, "count": count},
+                             {"Idempotency-Key": key})
+
+    def put(self, key, sku, count):
+        return self.stock.ask("PUT", f"/stocks/{sku}", {"price": 2.5, "count": count},
+                              {"Idempotency-Key": key})
+
+    def held(self, cart_id):
+        answer = self.cart.ask("GET", f"/carts/{cart_id}")
+        return answer.json["items"][0]["count"] if answer.status == 200 else 0
+
+    def assert_same(self, first, second):
+        self.assertEqual((first.status, first.type, first.body),
+                         (second.status, second.type, second.body))
+
+    def test_the_same_request_is_done_once_and_answered_alike(self):
+        last = self.cart.outbox()["last"], self.stock.outbox()["last"]
+        self.assert_same(self.add("a-1", "twice", 2), self.add("a-1", "twice", 2))
+        self.assertEqual(self.held("twice"), 2)
+        first = self.put("s-1", "plum", 7)
+        self.assertEqual(first.status, 201)
+        self.assert_same(first, self.put("s-1", "plum", 7))  # not 200: it is the first answer
+        self.assertEqual((self.cart.outbox()["last"], self.stock.outbox()["last"]),
+                         (last[0] + 1, last[1] + 1))
+
+    def test_white_space_makes_no_other_request(self):
+        first = self.put("s-2", "fig", 7)
+        second = self.stock.ask("PUT", "/stocks/fig", b'{ "count": 7,\n "price": 2.50 }',
+                                {"Idempotency-Key": "s-2"})
+        self.assert_same(first, second)
+
+    def test_a_key_used_for_another_request_is_409(self):
+        self.add("a-2", "other", 1)
+        for answer in (self.add("a-2", "other", 2), self.add("a-2", "another", 1)):
+            self.assertEqual((answer.status, answer.json["field"]), (409, "Idempotency-Key"))
+        self.assertEqual(self.held("other"), 1)
+
+    def test_refusals_are_kept_too(self):
+        many = self.add("a-3", "greedy", 999999999)
+        self.assertEqual(many.status, 409)
+        self.assert_same(many, self.add("a-3", "greedy", 999999999))
+        unknown = self.add("a-4", "dreamer", 1, "unicorn")
+        self.assertEqual(unknown.status, 404)
+        shop.put_sku(self.stock, "unicorn", 1, 1)
+        self.assert_same(unknown, self.add("a-4", "dreamer", 1, "unicorn"))
+
+    def test_what_was_not_decided_is_not_kept(self):
+        self.stock.kill()
+        try:
+            self.assertEqual(self.add("a-5", "patient", 1, "melon").status, 503)
+        finally:
+            self.stock.start()
+        shop.put_sku(self.stock, "melon", 1, 10)
+        story.await_fact("the same key is served once stock answers",
+                         lambda: self.add("a-5", "patient", 1, "melon").status == 201, 10)
+        self.assertEqual(self.held("patient"), 1)
+
+    def test_a_key_that_is_none_is_refused(self):
+        for key in ("", "two words", "x" * 256):
+            answer = self.add(key, "nobody")
+            self.assertEqual((answer.status, answer.json["field"]), (400, "Idempotency-Key"))
+        self.assertEqual(self.add("x" * 255, "somebody").status, 201)
+
+    def test_eight_at_once_are_one(self):
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(self.add("a-6", "crowd", 3)))
+                   for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual({answer.body for answer in answers}, {answers[0].body})
+        self.assertEqual(self.held("crowd"), 3)
+
+    def test_a_reply_lost_by_a_kill_is_had_by_asking_again(self):
+        for nth in range(12):
+            connection = http.client.HTTPConnection("127.0.0.1", self.cart.port, timeout=15)
+            connection.request("POST", f"/carts/lost-{nth}/items",
+                               json.dumps({"sku": "apple", "count": 1}).encode(),
+                               {"Idempotency-Key": f"lost-{nth}"})
+            if nth % 3 == 1:  # after the commit: the answer is only not read
+                connection.sock.recv(1)
+            elif nth % 3 == 2:
+                connection.sock.settimeout(0.001)
+                try:
+                    connection.sock.recv(1)
+                except TimeoutError:
+                    pass
+            self.cart.kill()
+            connection.close()
+            self.cart.start()
+            answer = self.add(f"lost-{nth}", f"lost-{nth}")
+            self.assertEqual(answer.status, 201)
+            self.assert_same(answer, self.add(f"lost-{nth}", f"lost-{nth}"))
+            self.assertEqual(self.held(f"lost-{nth}"), 1)
+        self.assertEqual(self.shop.judge(), [])
+
+
+if __name__ == "__main__":
+    story.main()
