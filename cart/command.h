@@ -19,6 +19,7 @@ struct level {
 	char sku[EVENT_NAME_MAX];
 	char source[SOURCE_MAX];
 	int64_t event_id;
+	int64_t offset; /* of its record; unused where stock was asked */
 	int64_t count, price_cents;
 };
 
@@ -59,7 +60,10 @@ struct learn_levels {
 	struct level levels[LEVELS_MAX];
 	size_t count;
 	int64_t next_offset;
-	bool again; /* the partition is read from its start again: -1 is stored as the offset */
+	bool again;   /* the partition is read from its start again: -1 is stored as the offset */
+	bool believe; /* holes in stock's numbers are not worth another reading */
+	/* answered */
+	bool jumped; /* numbers are left out: to be read from its start again, with the rest */
 };
 
 #endif

@@ -2,10 +2,12 @@
  * levels read up to it, so a restart skips nothing and nothing read twice counts twice. No
  * group: nobody shares the partition, and nothing has to be balanced or committed to Kafka.
  *
- * Where the log does not have the position (it was cut, or made anew and is shorter), reading
- * starts again at the earliest record. Levels stay meanwhile: an older one cannot replace a
- * newer one of the same source; events of an older source show through until the newer one's
- * are reached. Not seen here yet: a topic that was made anew and has grown past the position. */
+ * Where it starts again, the record in front of the position is read first and compared with
+ * what was read there before. Reading starts at the earliest record again, once,
+ * - where another record is there, or none: the topic was made anew, or cut;
+ * - where numbers of stock are left out: what filled the hole may have come before it.
+ * Levels stay meanwhile: an older event cannot replace a newer one of the same source, and a
+ * source that was replaced is over. */
 #include "cart/stock_levels.h"
 
 #include <inttypes.h>
@@ -16,11 +18,13 @@
 
 #include "cart/store.h"
 #include "kafka/client/client.h"
+#include "process/clock.h"
 #include "process/log.h"
 #include "process/stop.h"
 
 #define POLL_MS  200
 #define RETRY_MS 1000
+#define AGAIN_MS 60000 /* at most so often a hole is a reason to read all again */
 
 static const struct kafka_property defaults[] = {
 	/* librdkafka before 2.2 pauses for up to a second when a queue is full: long enough not
@@ -48,6 +52,10 @@ struct stock_levels {
 	struct event_reader *reader;
 	struct event event;
 	struct learn_levels found; /* the thread's own, but while it is in the queue */
+	struct stock_view view;    /* where it was assigned */
+	bool assigned;
+	int64_t again_ms; /* when all was read again last; 0: never */
+	bool unsure;      /* the record at the anchor is still to be compared */
 	pthread_mutex_t lock;
 	pthread_cond_t answered;
 	bool waiting, refused;
@@ -110,16 +118,41 @@ static bool assign(struct stock_levels *l, int64_t offset)
 static bool assign_stored(struct stock_levels *l)
 {
 	struct fail fail = { 0 };
-	int64_t offset;
 	bool good;
 
-	good = store_position(service_read_begin(l->service), &offset, &fail);
+	good = store_view(service_read_begin(l->service), &l->view, &fail);
 	service_read_end(l->service);
 	if (!good) {
 		log_repeating(&l->repeat, LOG_WARNING, "levels", "%s", fail.text);
 		return false;
 	}
-	return assign(l, offset);
+	l->unsure = l->view.anchor_offset >= 0;
+	return assign(l, l->unsure ? l->view.anchor_offset : l->view.next_offset);
+}
+
+static void read_again(struct stock_levels *l, const char *why)
+{
+	log_warning("levels", "partition 1 is read from its start again: %s", why);
+	l->found.count = 0;
+	l->found.again = true;
+	l->again_ms = clock_mono_ms();
+	if (store_found(l))
+		l->assigned = false;
+	l->found.again = false;
+}
+
+/* False where the record at the anchor is not the one that was read there. */
+static bool is_expected(struct stock_levels *l, const rd_kafka_message_t *record)
+{
+	struct record_headers headers;
+
+	if (!l->unsure)
+		return true;
+	l->unsure = false;
+	if (record->offset != l->view.anchor_offset) /* retention removed it */
+		return true;
+	headers_read(record, &headers);
+	return headers.id == l->view.anchor_id && strcmp(headers.source, l->view.source) == 0;
 }
 
 static void take_record(struct stock_levels *l, const rd_kafka_message_t *record)
@@ -140,6 +173,7 @@ static void take_record(struct stock_levels *l, const rd_kafka_message_t *record
 	strcpy(level->sku, l->event.sku);
 	strcpy(level->source, headers.source);
 	level->event_id = headers.id;
+	level->offset = record->offset;
 	level->count = l->event.count;
 	level->price_cents = l->event.price_cents;
 	l->found.count++;
@@ -148,12 +182,7 @@ static void take_record(struct stock_levels *l, const rd_kafka_message_t *record
 static void take_error(struct stock_levels *l, const rd_kafka_message_t *record)
 {
 	if (record->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
-		log_warning("levels", "the log does not have the position, reading from its start");
-		l->found.count = 0;
-		l->found.again = true;
-		if (store_found(l))
-			(void)assign(l, -1);
-		l->found.again = false;
+		read_again(l, "Kafka does not have the position");
 	} else {
 		log_repeating(&l->repeat, LOG_WARNING, "levels", "read stock levels: %s",
 			rd_kafka_message_errstr(record));
@@ -164,23 +193,25 @@ static void take_error(struct stock_levels *l, const rd_kafka_message_t *record)
 /* One turn: waits for a record, takes what else is there, stores it. */
 static void turn(struct stock_levels *l)
 {
-	int64_t before = -1;
 	rd_kafka_message_t *record = rd_kafka_consumer_poll(l->consumer, POLL_MS);
+	bool expected = true;
 
 	l->found.count = 0;
 	l->found.next_offset = -1;
-	for (; record && record->err == RD_KAFKA_RESP_ERR_NO_ERROR;
-		record = rd_kafka_consumer_poll(l->consumer, 0)) {
-		take_record(l, record);
-		before = l->found.next_offset;
+	l->found.believe = l->again_ms != 0 && clock_mono_ms() - l->again_ms < AGAIN_MS;
+	while (record && record->err == RD_KAFKA_RESP_ERR_NO_ERROR && expected) {
+		expected = is_expected(l, record);
+		if (expected)
+			take_record(l, record);
 		rd_kafka_message_destroy(record);
-		if (l->found.count == LEVELS_MAX) {
-			record = NULL;
-			break;
-		}
+		record = expected && l->found.count < LEVELS_MAX
+				 ? rd_kafka_consumer_poll(l->consumer, 0)
+				 : NULL;
 	}
-	if (before >= 0)
-		(void)store_found(l);
+	if (!expected)
+		read_again(l, "another record is where the last one was read");
+	else if (l->found.next_offset >= 0 && store_found(l) && l->found.jumped)
+		read_again(l, "numbers of stock are left out");
 	if (record) {
 		take_error(l, record);
 		rd_kafka_message_destroy(record);
@@ -190,10 +221,9 @@ static void turn(struct stock_levels *l)
 static void *run(void *context)
 {
 	struct stock_levels *const l = context;
-	bool assigned = false;
 
 	while (!atomic_load(&l->stopping)) {
-		if (!assigned && !(assigned = assign_stored(l)))
+		if (!l->assigned && !(l->assigned = assign_stored(l)))
 			(void)stop_wait(RETRY_MS);
 		else
 			turn(l);

@@ -53,7 +53,7 @@ static bool read_level(const struct answer *answer, const char *sku, struct leve
 	bool good = body &&
 		    json_unpack(body, "{s:s, s:F, s:I, s:s, s:I}", "sku", &name, "price", &price,
 			    "count", &count, "source", &source, "id", &id) == 0 &&
-		    strcmp(name, sku) == 0 && count >= 0 && count <= EVENT_LEVEL_MAX && id > 0 &&
+		    strcmp(name, sku) == 0 && count >= 0 && count <= EVENT_LEVEL_MAX && id >= 0 &&
 		    price >= 0 && price <= (double)EVENT_CENTS_MAX / 100 && *source &&
 		    strlen(source) < SOURCE_MAX;
 

@@ -10,11 +10,6 @@ struct finding {
 	int64_t level, in_cart;
 };
 
-struct position {
-	int64_t next_offset;
-	char source[SOURCE_MAX];
-};
-
 bool store_make_tables(struct db *db, struct fail *fail)
 {
 	return db_script(db, SQL_SCHEMA, fail) || fail_prefix(fail, "make tables");
@@ -26,14 +21,23 @@ static bool take_finding(void *context, const struct db_value *columns)
 	return true;
 }
 
-static bool take_position(void *context, const struct db_value *columns)
+static bool take_view(void *context, const struct db_value *columns)
 {
-	struct position *const position = context;
+	struct stock_view *const view = context;
 
-	position->next_offset = columns[0].whole;
-	(void)snprintf(
-		position->source, sizeof(position->source), "%s", (const char *)columns[1].bytes);
+	view->next_offset = columns[0].whole;
+	(void)snprintf(view->source, sizeof(view->source), "%s", (const char *)columns[1].bytes);
+	view->highest = columns[2].whole;
+	view->believed = columns[3].whole;
+	view->anchor_offset = columns[4].whole;
+	view->anchor_id = columns[5].whole;
 	return true;
+}
+
+bool store_view(struct db *db, struct stock_view *view, struct fail *fail)
+{
+	return db_query(db, SQL_READ_VIEW, NULL, 0, take_view, view, fail) ||
+	       fail_prefix(fail, "read the view of stock");
 }
 
 static bool learn(struct db *db, const struct level *level, struct fail *fail)
@@ -95,30 +99,69 @@ static bool add_item(struct outbox_tx *tx, struct add_item *item, struct fail *f
 	return put_item(tx, item, fail);
 }
 
+static bool take_found(void *context, const struct db_value *columns)
+{
+	(void)columns;
+	*(bool *)context = true;
+	return true;
+}
+
+/* A source that was not seen before is stock's new store; one that was replaced is over. */
+static bool change_source(struct db *db, struct stock_view *view, const struct level *level,
+	bool *over, struct fail *fail)
+{
+	const struct db_value was = db_text(view->source), now = db_text(level->source);
+
+	if (!db_query(db, SQL_FIND_FORMER_SOURCE, &now, 1, take_found, over, fail))
+		return fail_prefix(fail, "find a former source");
+	if (*over)
+		return true;
+	if ((*view->source && !db_query(db, SQL_ADD_FORMER_SOURCE, &was, 1, NULL, NULL, fail)) ||
+		!db_query(db, SQL_FORGET_OTHER_SOURCES, &now, 1, NULL, NULL, fail))
+		return fail_prefix(fail, "forget levels");
+	strcpy(view->source, level->source);
+	view->highest = view->believed = level->event_id;
+	return true;
+}
+
 static bool learn_levels(struct outbox_tx *tx, struct learn_levels *asked, struct fail *fail)
 {
-	struct position position = { 0 };
+	struct stock_view view = { 0 };
 
-	if (!db_query(tx->db, SQL_READ_POSITION, NULL, 0, take_position, &position, fail))
-		return fail_prefix(fail, "read position");
-	for (size_t i = 0; i < asked->count; i++) {
+	asked->jumped = false;
+	if (!store_view(tx->db, &view, fail))
+		return false;
+	view.next_offset = asked->next_offset;
+	for (size_t i = 0; i < asked->count && !asked->jumped; i++) {
 		const struct level *const level = &asked->levels[i];
-		const struct db_value source = db_text(level->source);
+		bool over = false;
 
-		if (strcmp(level->source, position.source) != 0) {
-			if (!db_query(
-				    tx->db, SQL_FORGET_OTHER_SOURCES, &source, 1, NULL, NULL, fail))
-				return fail_prefix(fail, "forget levels");
-			strcpy(position.source, level->source);
+		if (strcmp(level->source, view.source) != 0 &&
+			!change_source(tx->db, &view, level, &over, fail))
+			return false;
+		if (over)
+			continue;
+		if (level->event_id > view.highest + 1 && level->event_id > view.believed &&
+			!asked->believe) {
+			asked->jumped = true;
+			view.believed = level->event_id;
+			continue;
 		}
 		if (!learn(tx->db, level, fail))
 			return false;
+		if (level->event_id > view.highest)
+			view.highest = level->event_id;
+		view.anchor_offset = level->offset;
+		view.anchor_id = level->event_id;
 	}
-	const struct db_value values[] = { db_whole(asked->again ? -1 : asked->next_offset),
-		db_text(position.source) };
+	if (asked->again || asked->jumped)
+		view.next_offset = view.anchor_offset = -1;
+	const struct db_value values[] = { db_whole(view.next_offset), db_text(view.source),
+		db_whole(view.highest), db_whole(view.believed), db_whole(view.anchor_offset),
+		db_whole(view.anchor_id) };
 
-	return db_query(tx->db, SQL_SET_POSITION, values, 2, NULL, NULL, fail) ||
-	       fail_prefix(fail, "store position");
+	return db_query(tx->db, SQL_SET_VIEW, values, 6, NULL, NULL, fail) ||
+	       fail_prefix(fail, "store the view of stock");
 }
 
 bool store_apply(void *service, struct outbox_tx *tx, struct command *command, struct fail *fail)
@@ -131,16 +174,6 @@ bool store_apply(void *service, struct outbox_tx *tx, struct command *command, s
 		return learn_levels(tx, (struct learn_levels *)command, fail);
 	}
 	return fail_set(fail, FAIL_FATAL, "a command of no kind");
-}
-
-bool store_position(struct db *db, int64_t *next_offset, struct fail *fail)
-{
-	struct position position = { .next_offset = -1 };
-
-	if (!db_query(db, SQL_READ_POSITION, NULL, 0, take_position, &position, fail))
-		return fail_prefix(fail, "read position");
-	*next_offset = position.next_offset;
-	return true;
 }
 
 struct listing {

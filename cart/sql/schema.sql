@@ -14,10 +14,22 @@ CREATE TABLE IF NOT EXISTS stock_levels (
 	price_cents INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- How far partition 1 is read: the next offset, and whose events the view shows.
-CREATE TABLE IF NOT EXISTS stock_position (
+-- How far partition 1 is read, and whose events the view shows. Holes in the numbers up to
+-- `believed` are known: the partition was read again because of them. The anchor is the last
+-- record of that source that was read, so that a partition made anew is noticed.
+DROP TABLE IF EXISTS stock_position;
+CREATE TABLE IF NOT EXISTS stock_view (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
 	next_offset INTEGER NOT NULL,
-	source TEXT NOT NULL
+	source TEXT NOT NULL,
+	highest INTEGER NOT NULL,
+	believed INTEGER NOT NULL,
+	anchor_offset INTEGER NOT NULL,
+	anchor_id INTEGER NOT NULL
 ) STRICT;
-INSERT INTO stock_position SELECT 1, -1, '' WHERE NOT EXISTS (SELECT 1 FROM stock_position);
+INSERT INTO stock_view SELECT 1, -1, '', 0, 0, -1, 0 WHERE NOT EXISTS (SELECT 1 FROM stock_view);
+
+-- Stores of stock before the one it has now: what still comes of them is old.
+CREATE TABLE IF NOT EXISTS former_sources (
+	source TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID

@@ -30,7 +30,8 @@ static int teardown(void **state)
 	return store_fixture_remove(*state) ? 0 : -1;
 }
 
-static void learn(
+/* Whether the partition has to be read again. */
+static bool learn(
 	struct store_fixture *f, const char *source, const char *sku, int64_t id, int64_t count)
 {
 	static struct learn_levels asked;
@@ -40,10 +41,22 @@ static void learn(
 	asked.cart.kind = CART_LEARN_LEVELS;
 	asked.count = 1;
 	asked.next_offset = id;
-	asked.levels[0] = (struct level){ .event_id = id, .count = count, .price_cents = 1250 };
+	asked.levels[0] = (struct level){
+		.event_id = id, .offset = id - 1, .count = count, .price_cents = 1250
+	};
 	strcpy(asked.levels[0].sku, sku);
 	strcpy(asked.levels[0].source, source);
 	assert_true(store_fixture_ask(f, &asked.cart.asked.command, &fail));
+	return asked.jumped;
+}
+
+static struct stock_view view_of(struct store_fixture *f)
+{
+	struct stock_view view = { 0 };
+	struct fail fail = { 0 };
+
+	assert_true(store_view(&f->fault.db, &view, &fail));
+	return view;
 }
 
 static struct add_item wish(int64_t count)
@@ -138,17 +151,44 @@ static void a_new_stock_store_empties_the_view_of_the_old_one(void **state)
 	assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM stock_levels"), 1);
 }
 
+static void what_still_comes_of_the_old_store_is_ignored(void **state)
+{
+	struct store_fixture *const f = *state;
+
+	learn(f, SOURCE, "A123", 5, 50);
+	learn(f, "stock/00000002", "A123", 1, 10);
+	learn(f, SOURCE, "B7", 9, 90); /* a late copy, or the partition is read again */
+	assert_int_equal(level_of(f), 10);
+	assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM stock_levels"), 1);
+	assert_int_equal(view_of(f).highest, 1);
+}
+
+static void a_hole_is_read_again_once_and_then_believed(void **state)
+{
+	struct store_fixture *const f = *state;
+
+	learn(f, SOURCE, "A123", 5, 50); /* the first one of a source may have any number */
+	assert_false(learn(f, SOURCE, "A123", 6, 60));
+	assert_true(learn(f, SOURCE, "A123", 9, 90));
+	assert_int_equal(level_of(f), 60);
+	assert_int_equal(view_of(f).next_offset, -1);
+	assert_false(learn(f, SOURCE, "A123", 5, 50));
+	assert_false(learn(f, SOURCE, "A123", 9, 90));
+	assert_int_equal(level_of(f), 90);
+	assert_int_equal(view_of(f).highest, 9);
+	assert_true(learn(f, SOURCE, "A123", 12, 120)); /* the next one */
+}
+
 static void the_position_is_kept_with_the_levels(void **state)
 {
 	struct store_fixture *const f = *state;
-	struct fail fail = { 0 };
-	int64_t offset;
 
-	assert_true(store_position(&f->fault.db, &offset, &fail));
-	assert_int_equal(offset, -1);
+	assert_int_equal(view_of(f).next_offset, -1);
+	assert_int_equal(view_of(f).anchor_offset, -1);
 	learn(f, SOURCE, "A123", 5, 50);
-	assert_true(store_position(&f->fault.db, &offset, &fail));
-	assert_int_equal(offset, 5);
+	assert_int_equal(view_of(f).next_offset, 5);
+	assert_int_equal(view_of(f).anchor_offset, 4);
+	assert_int_equal(view_of(f).anchor_id, 5);
 }
 
 /* Whichever step breaks, cart and outbox agree: both know the item, or neither. */
@@ -194,7 +234,7 @@ static void learning_is_all_or_nothing(void **state)
 		fault_off(&f->fault);
 		assert_int_equal(
 			store_fixture_number(f, "SELECT count(*) FROM stock_levels"), done ? 2 : 0);
-		assert_int_equal(store_fixture_number(f, "SELECT next_offset FROM stock_position"),
+		assert_int_equal(store_fixture_number(f, "SELECT next_offset FROM stock_view"),
 			done ? 9 : -1);
 	}
 }
@@ -207,6 +247,8 @@ int main(void)
 		TEST(an_unknown_sku_is_asked_for_before_anything_is_decided),
 		TEST(an_older_event_does_not_set_a_level_back),
 		TEST(a_new_stock_store_empties_the_view_of_the_old_one),
+		TEST(what_still_comes_of_the_old_store_is_ignored),
+		TEST(a_hole_is_read_again_once_and_then_believed),
 		TEST(the_position_is_kept_with_the_levels),
 		TEST(adding_an_item_is_all_or_nothing),
 		TEST(learning_is_all_or_nothing),

@@ -1,0 +1,1 @@
+INSERT OR IGNORE INTO former_sources (source) VALUES (?1)

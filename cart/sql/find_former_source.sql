@@ -1,0 +1,1 @@
+SELECT 1 FROM former_sources WHERE source = ?1

@@ -1,1 +1,0 @@
-SELECT next_offset, source FROM stock_position WHERE one = 1
