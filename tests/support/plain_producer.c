@@ -3,11 +3,11 @@
  *
  *   plain_producer [-s SOURCE] [-v VALUE] BROKERS TOPIC PARTITION [NAME=VALUE ...]
  *
- * It obeys lines of standard input; "put FIRST LAST" gives these rows to the producer. The value
- * of a row is VALUE, a space and its number, or VALUE alone where there is a SOURCE: then the row
- * has the headers ce_source and ce_id. When standard input ends it waits until each row is
- * reported, and prints a line for each in the order of the reports: "ROW OFFSET", or "ROW" and the
- * name of the error. */
+ * It prints "ready" when it knows the topic, then obeys lines of standard input; "put FIRST LAST"
+ * gives these rows to the producer. The value of a row is VALUE, a space and its number, or VALUE
+ * alone where there is a SOURCE: then the row has the headers ce_source and ce_id. When standard
+ * input ends it waits until each row is reported, and prints a line for each in the order of the
+ * reports: "ROW OFFSET", or "ROW" and the name of the error. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -138,6 +138,8 @@ static bool obey(rd_kafka_t *producer, const struct options *o)
 	char line[64];
 	int64_t first, last;
 
+	printf("ready\n");
+	(void)fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
 		if (sscanf(line, "put %" SCNd64 " %" SCNd64, &first, &last) != 2)
 			return false;
