@@ -1,9 +1,21 @@
 """Attacks on the way from row to record, on ZooKeeper and two real brokers with a proxy in front.
 
-One Produce request is answered with an error, or with nothing, while rows wait behind it. The plain
-producer shows what is lost with librdkafka's defaults; our stock-service, treated the same way,
-loses nothing. The letters are those of the list of attacks: A1 acknowledged and never written,
-A2 expired, A3 refused, A4 a report that proves nothing, A5 a forged number, A6 a zombie."""
+One Produce request is answered with an error, or with nothing, while other rows wait or follow. The
+plain producer shows what is lost with librdkafka's defaults; our stock-service, treated the same
+way, loses nothing. The letters are those of the list of attacks: A1 acknowledged and never written,
+A2 expired, A3 refused, A4 a report that proves nothing, A5 a forged number, A6 a zombie.
+
+What the plain producer did, measured with Kafka 3.9.2 and librdkafka 2.0.2. Row 1 is on its way,
+the others follow before its answer; 20 and 2,000 rows came to the same. A single row alone is tried
+again, or given up where it is refused.
+
+                              defaults                  enable.idempotence=true
+  NOT_LEADER                  1 behind younger rows     1 reported delivered, not in the log (A1)
+  MSG_SIZE_TOO_LARGE          1 failed, the rest pass   1 failed, the rest pass (A3)
+  TOPIC_AUTHORIZATION_FAILED  1 failed, the rest pass   1 failed, the rest pass (A3)
+  silence                     1 behind younger rows     1 failed, the rest pass
+  message.timeout.ms=10000, an outage of 12 s           1 to 20 failed, 21 to 50 pass (A2)
+"""
 import collections
 import http.client
 import re
@@ -134,8 +146,7 @@ class Stock(shop.Process):
     """A stock-service of its own store."""
 
     def __init__(self, directory, name, kafka, **settings):
-        common = {"KAFKA_BROKERS": kafka, "OUTBOX_KEEP_SECONDS": 5,
-                  "RDKAFKA_SOCKET_TIMEOUT_MS": SILENCE_MS}
+        common = {"KAFKA_BROKERS": kafka, "OUTBOX_KEEP_SECONDS": 5}
         super().__init__("stock-service", directory / name, common | settings, name)
 
     def put_rows(self, count, label="row"):
@@ -203,8 +214,9 @@ class APlainProducer(Attack):
         """Row 1 goes, and while its answer is not there, the others."""
         self.proxy.forgive()
         rule = FATES[fate](self.proxy, hold=True)
-        producer = PlainProducer(self.proxy.brokers, PLAIN_TOPIC,
-                                 f"socket.timeout.ms={SILENCE_MS}", *PLAIN[settings], value=label)
+        silent = [f"socket.timeout.ms={SILENCE_MS}"] if fate == "silence" else []
+        producer = PlainProducer(self.proxy.brokers, PLAIN_TOPIC, *silent, *PLAIN[settings],
+                                 value=label)
         self.addCleanup(producer.end)
         producer.put(1, 1)
         story.await_fact(f"a request for {fate}", lambda: rule.hits == 1)
@@ -278,19 +290,23 @@ class OurRelay(Attack):
         super().setUpClass()
         cls.consumer = consumer_of(cls.directory, "metrics")
         cls.addClassCleanup(cls.consumer.end)
-        cls.last = {}  # of each source
 
-    def fresh(self, name):
+    def setUp(self):
+        super().setUp()
+        self.last = {}  # of each source of this story
+
+    def fresh(self, name, fate):
         """A new store and a new producer, which has sent nothing."""
-        stock = self.stock(name)
+        silent = fate in ("silence", "lose_answer")
+        stock = self.stock(name, **{"RDKAFKA_SOCKET_TIMEOUT_MS": SILENCE_MS} if silent else {})
         stock.start()
         stock.await_ready()
         self.proxy.forgive()
         return stock
 
-    def waiting(self, name, rows):
+    def waiting(self, name, rows, fate=None):
         """Nothing passes, and rows wait."""
-        stock = self.fresh(name)
+        stock = self.fresh(name, fate)
         self.addCleanup(self.proxy.thaw)
         self.proxy.freeze()
         stock.put_rows(rows, name)
@@ -306,7 +322,7 @@ class OurRelay(Attack):
 
     def attack(self, fate, rows, nth):
         name = f"{fate.lower()}-{rows}-{nth}"
-        stock = self.waiting(name, rows)
+        stock = self.waiting(name, rows, fate)
         rule = FATES[fate](self.proxy, nth=nth)
         self.let_through(stock)
         self.assertEqual(rule.hits, 1, name)
@@ -314,7 +330,7 @@ class OurRelay(Attack):
     def attack_flow(self, fate, rows, nth):
         """Row @nth is on its way alone, and the others come while its answer is not there."""
         name = f"flow-{fate.lower()}-{rows}-{nth}"
-        stock = self.fresh(name)
+        stock = self.fresh(name, fate)
         if nth > 1:
             stock.put_rows(nth - 1, f"{name}-before")
             stock.await_published(nth - 1)
@@ -346,7 +362,8 @@ class OurRelay(Attack):
             self.assertEqual(highest, last, source)
             story.await_fact(lambda: f"{source} {last} is in the journal", lambda: journal.holds(
                 self.consumer.journal_path, source, last))
-        lines = journal.read(self.consumer.journal_path)
+        lines = [line for line in journal.read(self.consumer.journal_path)
+                 if line.source in self.last]
         self.assertEqual(journal.judge(lines, self.last, {}), [])
         run = shop.run_once("metrics-consumer", "verify", "--journal-path",
                             str(self.consumer.journal_path))
@@ -414,7 +431,7 @@ class OurRelay(Attack):
         for fate in ("cut_before", "cut_after", "lose_answer"):
             for nth in (1, 2):
                 with self.subTest(fate, nth=nth):
-                    stock = self.waiting(f"{fate}-{nth}", 20)
+                    stock = self.waiting(f"{fate}-{nth}", 20, fate)
                     rule = getattr(self.proxy, fate)(nth=nth)
                     self.let_through(stock)
                     self.assertEqual(rule.hits, 1)
