@@ -3,7 +3,8 @@
 Clients that are given proxy.brokers stay behind it: the ports that Metadata and FindCoordinator
 answers name are changed to its own. Bytes pass through; on the way it
 
-- treats chosen Produce requests as a test says (answer, swallow, lose_answer, cut_before, cut_after),
+- treats chosen Produce requests as a test says (answer, swallow, lose_answer, cut_before,
+  cut_after),
 - takes the network away: cut, refuse and accept, freeze and thaw, delay,
 - remembers what was produced (`produced`), and what it did with it.
 

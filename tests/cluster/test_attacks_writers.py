@@ -1,0 +1,92 @@
+"""Attacks by writers that should not write, on ZooKeeper and two real brokers: a forged number
+(A5), and an owner of a store that was paused, lost rows, and wakes behind its successor (A6)."""
+import signal
+
+import attack
+import journal
+import shop
+import story
+
+TOPIC = "forged"
+FORGED = 9007199254740000
+CHANGED = '{"type":"stock_changed","service":"stock","timestamp":"2025-07-08T19:21:50Z",' \
+          '"payload":{"sku":"A123","count":12,"price":12.5}}'
+
+
+def setUpModule():
+    attack.open_cluster()
+
+
+class OtherWriters(attack.Attack):
+    """Records by the hand of somebody who should not write them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        attack.make_topic(TOPIC)
+        cls.consumer = attack.consumer_of(cls.directory, TOPIC)
+        cls.addClassCleanup(cls.consumer.end)
+
+    def write(self, source, first, last):
+        producer = attack.PlainProducer(attack.cluster.brokers, TOPIC, partition=1, source=source,
+                                        value=CHANGED)
+        self.addCleanup(producer.end)
+        producer.put(first, last)
+        reports = producer.reports()
+        self.assertTrue(all(isinstance(each, int) for each in reports.values()), reports)
+
+    def journaled(self, source):
+        lines = journal.read(self.consumer.journal_path)
+        return [line.id for line in journal.of_source(lines, source)]
+
+    def await_journaled(self, source, number):
+        story.await_fact(lambda: f"{source} {number} is in the journal",
+                         lambda: journal.holds(self.consumer.journal_path, source, number))
+
+    def test_a5_a_forged_number_silences_nobody(self):
+        stock = self.stock("forged", TOPIC=TOPIC)
+        stock.start()
+        stock.put_rows(10, "before")
+        source = stock.outbox()["source"]
+        stock.await_published()
+        self.write(source, FORGED, FORGED)
+        self.await_journaled(source, FORGED)
+        stock.put_rows(10, "behind")
+        stock.await_published()
+        self.consumer.kill()  # it is not silenced by what the journal says, either
+        self.consumer.start()
+        stock.put_rows(10, "restart")
+        stock.await_published()
+        self.await_journaled(source, 30)
+        self.assertEqual(self.journaled(source), [*range(1, 11), FORGED, *range(11, 31)])
+
+    def test_a6_a_stopped_owner_keeps_its_store(self):
+        """So no successor can be ahead of it when it goes on."""
+        stock = self.stock("stopped", TOPIC=TOPIC)
+        stock.start()
+        stock.put_rows(10, "before")
+        stock.popen.send_signal(signal.SIGSTOP)
+        try:
+            second = shop.run_once("stock-service", directory=stock.directory,
+                                   STATE_DIRECTORY=stock.directory, HTTP_PORT=0,
+                                   KAFKA_BROKERS=self.proxy.brokers)
+            self.assertEqual(second.returncode, 3, second)
+        finally:
+            stock.popen.send_signal(signal.SIGCONT)
+        stock.put_rows(10, "behind")
+        stock.await_published(20)
+        source = stock.outbox()["source"]
+        self.await_journaled(source, 20)
+        self.assertEqual(self.journaled(source), list(range(1, 21)))
+
+    def test_a6_what_a_zombie_left_out_is_journaled_late(self):
+        """100 to 150 had expired when it woke; its successor writes them behind 200."""
+        for first, last in ((1, 99), (151, 200), (100, 150), (100, 150), (201, 201)):
+            self.write("stock/zombie", first, last)
+        self.await_journaled("stock/zombie", 201)
+        self.assertEqual(self.journaled("stock/zombie"),
+                         [*range(1, 100), *range(151, 201), *range(100, 151), 201])
+
+
+if __name__ == "__main__":
+    story.main()
