@@ -52,8 +52,10 @@ static bool set_all(rd_kafka_conf_t *conf, char **properties)
 	for (; *properties; properties++) {
 		char *const equals = strchr(*properties, '=');
 
-		if (!equals)
+		if (!equals) {
+			fprintf(stderr, "plain_producer: %s is no NAME=VALUE\n", *properties);
 			return false;
+		}
 		*equals = '\0';
 		if (!set(conf, *properties, equals + 1))
 			return false;
