@@ -10,13 +10,24 @@
 	262144 /* bytes: fits the second level cache, and a read call is nothing beside it         \
 		*/
 
+static bool make_buffer(struct file_lines *lines, struct fail *fail)
+{
+	lines->room = PIECE;
+	lines->buffer = malloc(lines->room);
+	return lines->buffer || fail_set(fail, FAIL_FATAL, "out of memory");
+}
+
 bool file_lines_open(struct file_lines *lines, int fd, struct fail *fail)
 {
-	*lines = (struct file_lines){ .fd = fd, .room = PIECE };
-	lines->buffer = malloc(lines->room);
-	if (!lines->buffer)
-		return fail_set(fail, FAIL_FATAL, "out of memory");
-	return true;
+	*lines = (struct file_lines){ .fd = fd };
+	return make_buffer(lines, fail);
+}
+
+bool file_lines_open_source(
+	struct file_lines *lines, file_lines_source *source, void *context, struct fail *fail)
+{
+	*lines = (struct file_lines){ .fd = -1, .source = source, .context = context };
+	return make_buffer(lines, fail);
 }
 
 void file_lines_close(struct file_lines *lines)
@@ -47,22 +58,33 @@ static bool make_room(struct file_lines *lines, struct fail *fail)
 	return true;
 }
 
-/* Reads more behind what is there; *got is 0 at the end of the file. */
-static bool read_more(struct file_lines *lines, size_t *got, struct fail *fail)
+static bool read_file(struct file_lines *lines, size_t *got, struct fail *fail)
 {
 	ssize_t length;
 
-	if (!make_room(lines, fail))
-		return false;
 	do {
 		length = pread(lines->fd, lines->buffer + lines->end, lines->room - lines->end,
 			lines->read_to);
 	} while (length < 0 && errno == EINTR);
 	if (length < 0)
 		return fail_errno(fail, FAIL_FATAL, errno, "read");
-	lines->end += (size_t)length;
-	lines->read_to += length;
 	*got = (size_t)length;
+	return true;
+}
+
+static bool read_source(struct file_lines *lines, size_t *got, struct fail *fail)
+{
+	return lines->source(
+		lines->context, lines->buffer + lines->end, lines->room - lines->end, got, fail);
+}
+
+/* Reads more behind what is there; *got is 0 at the end of the file. */
+static bool read_more(struct file_lines *lines, size_t *got, struct fail *fail)
+{
+	if (!make_room(lines, fail) || !(lines->source ? read_source : read_file)(lines, got, fail))
+		return lines->name ? fail_prefix(fail, "%s", lines->name) : false;
+	lines->end += *got;
+	lines->read_to += (int64_t)*got;
 	return true;
 }
 

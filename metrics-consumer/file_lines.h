@@ -1,6 +1,7 @@
 /* metrics-consumer/file_lines.h - a file read line by line, in large pieces.
  *
- * For files that another process may be appending to: the end can be asked for again. Memory
+ * For files that another process may be appending to: the end can be asked for again. Or for
+ * bytes that come from a function, as those of a compressed file do. Memory
  * is one piece, and as much as the longest line where that is longer. One thread. */
 #ifndef METRICS_CONSUMER_FILE_LINES_H
 #define METRICS_CONSUMER_FILE_LINES_H
@@ -13,12 +14,19 @@
 
 #define FILE_LINE_MAX 268435456 /* bytes: more than the largest record librdkafka takes, in hex */
 
+/* Gives the bytes behind those it gave before, at most @room; *got is 0 at the end. */
+typedef bool file_lines_source(
+	void *context, char *bytes, size_t room, size_t *got, struct fail *fail);
+
 struct file_lines {
-	int fd; /* borrowed */
+	int fd; /* borrowed; or: */
+	file_lines_source *source;
+	void *context;
+	const char *name; /* borrowed: what failures are prefixed with; NULL: nothing */
 	char *buffer;
 	size_t room, start, end; /* of the bytes not yet handed out */
-	int64_t read_to;         /* position in the file behind them */
-	int64_t line_at;         /* where the line last handed out begins in the file */
+	int64_t read_to;         /* position behind them, in the file or in what @source gives */
+	int64_t line_at;         /* where the line last handed out begins there */
 	uint64_t number;         /* of that line, from 1 */
 };
 
@@ -30,6 +38,9 @@ enum file_lines_result {
 
 /* Reads @fd from its first byte on, whatever its own position is. */
 bool file_lines_open(struct file_lines *lines, int fd, struct fail *fail);
+/* Reads what @source gives. @context stays the caller's. */
+bool file_lines_open_source(
+	struct file_lines *lines, file_lines_source *source, void *context, struct fail *fail);
 void file_lines_close(struct file_lines *lines);
 
 /* The next line without its line break. */
