@@ -55,8 +55,14 @@ static const struct program program = {
 	.summary = "writes every event of the topic to a journal, once and in order",
 	.usage = "metrics-consumer [OPTION...]              run\n"
 		 "metrics-consumer healthcheck [OPTION...]  ask a running one whether it is ready\n"
-		 "metrics-consumer verify [--outbox URL]... [--between FROM,TO] [OPTION...]\n"
-		 "                                          compare the journal with the services\n"
+		 "metrics-consumer verify [--outbox URL | --store FILE]... [--no-topic]\n"
+		 "                        [--between FROM,TO] [OPTION...]\n"
+		 "                  compare services, topic and journal, rotated files included; "
+		 "any\n"
+		 "                  difference is exit status 1. `removed` counts events that "
+		 "Kafka's\n"
+		 "                  retention removed before they were read: lost to the journal, "
+		 "too\n"
 		 "metrics-consumer --help | --version\n"
 		 "Exit status: 0 fine, 1 failure, 2 wrong settings, 3 somebody else has what we "
 		 "need\n",
@@ -230,29 +236,52 @@ static bool read_between(struct verify_options *options, const char *text, struc
 		       "two times, 2025-07-08T19:15:32Z,2025-07-08T19:16:04Z", fail);
 }
 
-/* Takes --outbox and --between out of @argv; the settings are left in it. */
+/* One of @list: a URL, a path. */
+static bool read_listed(
+	const char **list, size_t *count, const char *option, const char *value, struct fail *fail)
+{
+	if (*value == '\0' || *count == VERIFY_OUTBOXES_MAX)
+		return settings_complain(
+			&program, option, value, "a value, and the option at most 16 times", fail);
+	list[(*count)++] = value;
+	return true;
+}
+
+/* What follows `--name` or `--name=` at argv[*i]; NULL where that is another option. */
+static const char *option_value(int argc, char **argv, int *i, const char *name)
+{
+	const size_t length = strlen(name);
+	const char *const end = argv[*i] + length;
+
+	if (strncmp(argv[*i], name, length) != 0 || (*end != '\0' && *end != '='))
+		return NULL;
+	return *end == '=' ? end + 1 : *i + 1 < argc ? argv[++*i] : "";
+}
+
+/* Takes the options of verify out of @argv; the settings are left in it. */
 static bool take_verify_options(
-	struct verify_options *options, int *argc, char **argv, struct fail *fail)
+	struct verify_options *options, bool *topic, int *argc, char **argv, struct fail *fail)
 {
 	int kept = 0;
 
 	for (int i = 0; i < *argc; i++) {
-		const bool outbox = strncmp(argv[i], "--outbox", 8) == 0;
-		const bool between = strncmp(argv[i], "--between", 9) == 0;
-		const char *value = argv[i] + (outbox ? 8 : 9);
+		const char *value;
+		bool good = true;
 
-		if ((!outbox && !between) || (*value != '\0' && *value != '=')) {
+		if (strcmp(argv[i], "--no-topic") == 0)
+			*topic = false;
+		else if ((value = option_value(*argc, argv, &i, "--outbox")))
+			good = read_listed(
+				options->outboxes, &options->outbox_count, "--outbox", value, fail);
+		else if ((value = option_value(*argc, argv, &i, "--store")))
+			good = read_listed(
+				options->stores, &options->store_count, "--store", value, fail);
+		else if ((value = option_value(*argc, argv, &i, "--between")))
+			good = read_between(options, value, fail);
+		else
 			argv[kept++] = argv[i];
-			continue;
-		}
-		value = *value == '=' ? value + 1 : i + 1 < *argc ? argv[++i] : "";
-		if (between && !read_between(options, value, fail))
+		if (!good)
 			return false;
-		if (outbox && (*value == '\0' || options->outbox_count == VERIFY_OUTBOXES_MAX))
-			return settings_complain(
-				&program, "--outbox", value, "a URL, at most 16 of them", fail);
-		if (outbox)
-			options->outboxes[options->outbox_count++] = value;
 	}
 	*argc = kept;
 	return true;
@@ -263,14 +292,18 @@ static int run_verify(int argc, char **argv)
 	static struct settings settings;
 	struct verify_options options = { .journal_path = settings.journal,
 		.dead_letter_path = settings.dead_letter,
-		.wait_ms = 5000 };
+		.wait_ms = 5000,
+		.progress_fd = STDERR_FILENO };
+	const struct kafka_settings kafka = { settings.brokers, settings.topic, &settings.passed };
 	struct fail fail = { 0 };
-	bool clean = false;
+	bool clean = false, topic = true;
 
-	if (take_verify_options(&options, &argc, argv, &fail) &&
-		read_settings(&settings, argc, argv, &fail) &&
-		!verify(&options, stdout, &clean, &fail))
-		fprintf(stderr, "metrics-consumer: verify: %s\n", fail.text);
+	if (take_verify_options(&options, &topic, &argc, argv, &fail) &&
+		read_settings(&settings, argc, argv, &fail)) {
+		options.kafka = topic ? &kafka : NULL;
+		if (!verify(&options, stdout, &clean, &fail))
+			fprintf(stderr, "metrics-consumer: verify: %s\n", fail.text);
+	}
 	if (fail.kind != FAIL_NONE)
 		return fail_exit_status(&fail);
 	if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -45,16 +45,32 @@ static size_t slot_of(const char *name, size_t length)
 	return (size_t)((hash ^ hash >> 32) % SLOTS);
 }
 
-struct source *sources_find(struct sources *sources, const char *name, size_t length)
+/* The slot where it is, or the empty one where it belongs. */
+static size_t find_slot(const struct sources *sources, const char *name, size_t length)
 {
 	size_t slot = slot_of(name, length);
-	struct source *s;
+	const struct source *s;
 
 	assert(length > 0 && length < SOURCE_MAX);
 	for (; (s = sources->slots[slot]); slot = (slot + 1) % SLOTS) {
 		if (s->length == length && memcmp(s->name, name, length) == 0)
-			return s;
+			break;
 	}
+	return slot;
+}
+
+const struct source *sources_peek(const struct sources *sources, const char *name, size_t length)
+{
+	return sources->slots[find_slot(sources, name, length)];
+}
+
+struct source *sources_find(struct sources *sources, const char *name, size_t length)
+{
+	const size_t slot = find_slot(sources, name, length);
+	struct source *s = sources->slots[slot];
+
+	if (s)
+		return s;
 	if (sources->count == SOURCES_MAX)
 		return NULL;
 	s = &sources->list[sources->count];
@@ -192,4 +208,20 @@ int64_t source_known(const struct source *source, int64_t first, int64_t last)
 		known -= to - from + 1;
 	}
 	return known;
+}
+
+void source_each_known(
+	const struct source *source, void (*tell)(void *context, int64_t id), void *context)
+{
+	int64_t id = 1;
+
+	for (size_t i = 0; i <= source->count; i++) {
+		const bool last = i == source->count;
+		const int64_t to = last ? source->highest : source->missing[i].first - 1;
+
+		for (; id <= to; id++)
+			tell(context, id);
+		if (!last)
+			id = source->missing[i].last + 1;
+	}
 }

@@ -44,6 +44,8 @@ void sources_free(struct sources **sources);
 
 /* Finds a source, or begins to keep it. NULL where SOURCES_MAX are kept, or no memory is left. */
 struct source *sources_find(struct sources *sources, const char *name, size_t length);
+/* The same without keeping anything new. NULL: it is not kept. */
+const struct source *sources_peek(const struct sources *sources, const char *name, size_t length);
 size_t sources_count(const struct sources *sources);
 const struct source *sources_at(const struct sources *sources, size_t index);
 
@@ -55,5 +57,8 @@ uint64_t sources_merged(const struct sources *sources);
 
 /* How many numbers from @first to @last are known. */
 int64_t source_known(const struct source *source, int64_t first, int64_t last);
+/* Calls @tell with each known number, in rising order. */
+void source_each_known(
+	const struct source *source, void (*tell)(void *context, int64_t id), void *context);
 
 #endif

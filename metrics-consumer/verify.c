@@ -1,102 +1,113 @@
-/* Comparing the journal with what the services acknowledged.
+/* Comparing journal and topic with what the services acknowledged.
  *
- * First each service is asked for the last number it acknowledged, then the journal is read
- * from its first line to its end, line by line; the numbers of each source are kept as ranges,
- * not the lines. What stands in the dead letter is missing if its service acknowledged it. On a
- * running system the last few events may still be on their way, so while anything is missing both
- * files are read on for a while as they grow. A torn last line is one that is being written. */
+ * First each service, or its store, is asked for the last number it acknowledged, then the topic
+ * for its ends; then the topic is read up to them by a thread of its own, and meanwhile the dead
+ * letter and the journal, from the first line of its first file to the end of the active one.
+ * Kept are the numbers of each source, as ranges, and a checksum of each event where there is
+ * something to compare it with.
+ *
+ * A number that should be in the journal and is not is missing, unless
+ * - it is a dead letter, and no service says that it acknowledged an event under it;
+ * - it is lower than all that the journal still has of its source, and files of the journal were
+ *   deleted by age or number: it stood in one of them, as far as can be told;
+ * - it is lower than all that the topic still has of its source, and the partition no longer
+ *   begins at offset 0: retention removed it before it was read. That is a loss as well, and
+ *   named as such.
+ * A line whose number is a dead letter was repaired and redriven: it stands late and with other
+ * bytes than its record, and that is right.
+ *
+ * On a running system the last few events may still be on their way, so while anything is
+ * missing topic and files are read on for a while as they grow. A torn last line is one that is
+ * being written. */
 #include "metrics-consumer/verify.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "event/event.h"
+#include "metrics-consumer/checksum.h"
 #include "metrics-consumer/dead_letter.h"
-#include "metrics-consumer/file_lines.h"
-#include "metrics-consumer/line.h"
 #include "metrics-consumer/outbox_status.h"
-#include "metrics-consumer/sources.h"
+#include "metrics-consumer/store_status.h"
+#include "metrics-consumer/verification.h"
 #include "process/clock.h"
+#include "process/stop.h"
 
-#define AGAIN_MS    50      /* between two looks at files that may grow */
-#define MISSING_MAX 1048576 /* ranges kept of one source */
-#define NAMED_MAX   5       /* offenders of a kind that are named */
+#define AGAIN_MS   50    /* between two looks at what may grow */
+#define LINES_LOOK 65536 /* lines between two looks at the progress */
 
-enum offence { MISSING, REPEATED, OUT_OF_ORDER, MISPLACED };
-#define OFFENCES 4
-static const char *const offence_names[OFFENCES] = { "missing", "repeated", "out of order",
-	"on a wrong partition" };
+static bool out_of_memory(struct fail *fail)
+{
+	return fail_set(fail, FAIL_FATAL, "out of memory");
+}
 
-struct tally { /* of a source */
-	bool asked;
-	int64_t acknowledged, waiting;
-	int64_t lines, highest;
-	int64_t offences[OFFENCES];
-};
-
-enum span { BEFORE, DURING, AFTER };
-#define SPANS 3
-
-struct file {
-	int fd; /* -1: not there */
-	struct file_lines lines;
-};
-
-struct verification {
-	const struct verify_options *options;
-	FILE *out;
-	struct file journal, dead;
-	struct sources *known, *dead_known;
-	struct event_reader *reader;
-	struct line_second second;
-	struct event event;
-	struct tally tally[SOURCES_MAX + 1]; /* the last one: lines of no source we keep */
-	int64_t events[EVENT_TYPES][EVENT_PARTITIONS];
-	int64_t total[OFFENCES];
-	int64_t nameless, untracked, unsound, dead_letters;
-	int64_t longest_ms[SPANS];
-	bool seen[SPANS];
-	struct {
-		char text[2 * SOURCE_MAX];
-	} named[OFFENCES][NAMED_MAX];
-};
+/* Room for the name of an offender, or NULL where enough are named. */
+static char *next_name(struct verification *v, enum offence offence)
+{
+	for (int i = 0; i < VERIFY_NAMED_MAX; i++) {
+		if (v->named[offence][i].text[0] == '\0')
+			return v->named[offence][i].text;
+	}
+	return NULL;
+}
 
 static void note(
 	struct verification *v, enum offence offence, struct tally *tally, const struct line *line)
 {
-	const int64_t nth = v->total[offence]++;
+	char *const name = next_name(v, offence);
 
+	v->total[offence]++;
 	tally->offences[offence]++;
-	if (nth < NAMED_MAX)
-		(void)snprintf(v->named[offence][nth].text, sizeof(v->named[offence][nth].text),
+	if (name)
+		(void)snprintf(name, sizeof(v->named[0][0].text),
 			"source %.*s id %" PRId64 ", partition %" PRId32 " offset %" PRId64,
 			line->source_length > 0 ? (int)line->source_length : 1,
 			line->source_length > 0 ? line->source : "-", line->id, line->partition,
 			line->offset);
 }
 
+static bool take_status(
+	struct verification *v, const struct outbox_status *status, struct fail *fail)
+{
+	struct source *const source =
+		sources_find(v->known, status->source, strlen(status->source));
+	struct tally *tally;
+
+	if (!source)
+		return out_of_memory(fail);
+	tally = &v->tally[source->index];
+	if (!tally->asked || status->last >= tally->acknowledged) {
+		tally->acknowledged = status->last;
+		tally->published = status->published;
+		tally->waiting = status->waiting;
+	}
+	tally->asked = true;
+	return true;
+}
+
 static bool ask_services(struct verification *v, struct fail *fail)
 {
-	for (size_t i = 0; i < v->options->outbox_count; i++) {
-		struct outbox_status status;
-		struct source *source;
-		struct tally *tally;
+	const struct verify_options *const o = v->options;
+	struct outbox_status status;
 
-		if (!outbox_status_ask(v->options->outboxes[i], &status, fail))
+	for (size_t i = 0; i < o->outbox_count; i++) {
+		if (!outbox_status_ask(o->outboxes[i], &status, fail) ||
+			!take_status(v, &status, fail))
 			return false;
-		source = sources_find(v->known, status.source, strlen(status.source));
-		if (!source)
-			return fail_set(fail, FAIL_FATAL, "out of memory");
-		tally = &v->tally[source->index];
-		tally->asked = true;
-		tally->waiting = status.waiting;
-		if (status.last > tally->acknowledged)
-			tally->acknowledged = status.last;
+	}
+	for (size_t i = 0; i < o->store_count; i++) {
+		if (!store_status_read(o->stores[i], &status, fail) ||
+			!take_status(v, &status, fail))
+			return false;
 	}
 	return true;
 }
@@ -113,41 +124,53 @@ static void judge_delay(struct verification *v, const struct line *line)
 	v->seen[span] = true;
 }
 
-/* The source's tally, after its number was taken. */
-static struct tally *judge_number(struct verification *v, const struct line *line)
+static bool is_dead(const struct verification *v, const struct source *source, int64_t id)
 {
-	struct tally *tally = &v->tally[SOURCES_MAX];
-	struct source *source = NULL;
+	const struct source *dead;
 
-	if (line->source_length > 0)
-		source = sources_find(v->known, line->source, line->source_length);
-	if (!source) {
-		v->nameless += line->source_length == 0;
-		v->untracked += line->source_length > 0;
-		tally->lines++;
-		return tally;
-	}
-	tally = &v->tally[source->index];
-	tally->lines++;
+	if (sources_count(v->dead_known) == 0)
+		return false;
+	dead = sources_peek(v->dead_known, source->name, source->length);
+	return dead && source_known(dead, id, id) > 0;
+}
+
+static void judge_number(struct verification *v, struct source *source, const struct line *line)
+{
+	struct tally *const tally = &v->tally[source->index];
+	const bool redriven = is_dead(v, source, line->id);
+
 	if (sources_take(v->known, source, line->id) == SOURCE_COPY)
 		note(v, REPEATED, tally, line);
+	else if (redriven)
+		v->redriven++;
 	else if (line->id < tally->highest)
 		note(v, OUT_OF_ORDER, tally, line);
 	else
 		tally->highest = line->id;
-	return tally;
 }
 
-static bool judge_line(struct verification *v, const char *bytes, size_t length)
+static bool judge_line(struct verification *v, const char *bytes, size_t length, struct fail *fail)
 {
-	struct tally *tally;
+	struct tally *tally = &v->tally[SOURCES_MAX];
+	struct source *source = NULL;
 	struct line line;
 	enum event_type type;
 
 	if (!line_read(&v->second, bytes, length, &line) || line.source_length >= SOURCE_MAX ||
 		line.partition >= EVENT_PARTITIONS)
-		return false;
-	tally = judge_number(v, &line);
+		return journal_walk_damaged(&v->journal, fail);
+	if (line.source_length > 0) {
+		source = sources_find(v->known, line.source, line.source_length);
+		v->untracked += source == NULL;
+	}
+	if (source) {
+		tally = &v->tally[source->index];
+		judge_number(v, source, &line);
+		if (v->topic && checksums_add(&v->sums[source->index], line.id,
+					checksum64(line.value, line.length)) == CHECKSUMS_NO_MEMORY)
+			return out_of_memory(fail);
+	}
+	tally->lines++;
 	judge_delay(v, &line);
 	if (event_decode(v->reader, line.value, line.length, &v->event) != EVENT_SOUND) {
 		v->unsound++;
@@ -160,203 +183,404 @@ static bool judge_line(struct verification *v, const char *bytes, size_t length)
 	return true;
 }
 
-static bool judge_dead(struct verification *v, const char *bytes, size_t length)
+struct altered {
+	struct verification *v;
+	const struct source *source; /* of v->known */
+};
+
+static void note_altered(void *context, int64_t id)
+{
+	const struct altered *const at = context;
+	struct verification *const v = at->v;
+	struct source *const seen = sources_find(v->altered, at->source->name, at->source->length);
+	char *name;
+
+	if (is_dead(v, at->source, id) ||
+		(seen && sources_take(v->altered, seen, id) == SOURCE_COPY))
+		return;
+	v->total[ALTERED]++;
+	v->tally[at->source->index].offences[ALTERED]++;
+	name = next_name(v, ALTERED);
+	if (name)
+		(void)snprintf(name, sizeof(v->named[0][0].text), "source %s id %" PRId64,
+			at->source->name, id);
+}
+
+/* A copy with other bytes than the event of its number is put aside as `altered`. */
+static bool is_altered(const char *bytes, size_t length)
+{
+	json_t *const line = json_loadb(bytes, length, 0, NULL);
+	const char *const reason = json_string_value(json_object_get(line, "reason"));
+	const bool altered = reason && strcmp(reason, "altered") == 0;
+
+	json_decref(line);
+	return altered;
+}
+
+static bool judge_dead(struct verification *v, const char *bytes, size_t length, struct fail *fail)
 {
 	char name[SOURCE_MAX];
 	struct dead_record record;
 	struct source *source;
 
 	if (!dead_letter_parse(bytes, length, &record, name))
-		return false;
+		return fail_set(fail, FAIL_FATAL,
+			"%s is damaged: line %" PRIu64 " at byte %" PRId64,
+			v->options->dead_letter_path, v->dead.number, v->dead.line_at);
 	v->dead_letters++;
-	source = record.id > 0 ? sources_find(v->dead_known, name, strlen(name)) : NULL;
+	if (record.id == 0)
+		return true;
+	if (is_altered(bytes, length)) {
+		source = sources_find(v->known, name, strlen(name));
+		if (source)
+			note_altered(&(struct altered){ v, source }, record.id);
+		return true;
+	}
+	source = sources_find(v->dead_known, name, strlen(name));
 	if (source)
 		(void)sources_take(v->dead_known, source, record.id);
 	return true;
 }
 
-/* Reads on from where it was to the end of the file. */
-static bool read_on(struct verification *v, struct file *file, const char *path,
-	bool (*judge)(struct verification *, const char *, size_t), struct fail *fail)
+static void show_progress(struct verification *v)
+{
+	char text[128];
+	const int64_t journal = journal_walk_position(&v->journal);
+	double done = (double)journal, all = (double)v->journal.bytes;
+	int length = 0;
+
+	if (!progress_bar_is_due(&v->bar))
+		return;
+	if (v->topic) {
+		const int64_t records = topic_survey_done(v->topic);
+		const int64_t there = topic_survey_all(v->topic);
+
+		/* In halves: a record and a byte have nothing in common. */
+		done = (all > 0 ? done / all : 1) +
+		       (there > 0 ? (double)records / (double)there : 1);
+		all = 2;
+		length = snprintf(text, sizeof(text), "topic %" PRId64 " of %" PRId64 " records; ",
+			records, there);
+	}
+	(void)snprintf(text + length, sizeof(text) - (size_t)length,
+		"journal %" PRId64 " of %" PRId64 " MB", journal / 1000000,
+		v->journal.bytes / 1000000);
+	progress_bar_draw(&v->bar, done, all, text);
+}
+
+/* Reads on from where it was to the end of the journal. */
+static bool read_journal(struct verification *v, struct fail *fail)
 {
 	const char *bytes;
 	size_t length;
 
-	if (file->fd < 0)
-		return true;
-	for (;;) {
-		switch (file_lines_next(&file->lines, &bytes, &length, fail)) {
+	for (uint64_t count = 1;; count++) {
+		switch (journal_walk_next(&v->journal, &bytes, &length, fail)) {
 		case FILE_LINES_LINE:
 			break;
 		case FILE_LINES_END:
 			return true;
 		case FILE_LINES_FAILED:
-			return fail_prefix(fail, "%s", path);
+			return false;
 		}
-		if (!judge(v, bytes, length))
-			return fail_set(fail, FAIL_FATAL,
-				"%s is damaged: line %" PRIu64 " at byte %" PRId64, path,
-				file->lines.number, file->lines.line_at);
+		if (!judge_line(v, bytes, length, fail))
+			return false;
+		if (count % LINES_LOOK == 0)
+			show_progress(v);
 	}
 }
 
-/* Counts the numbers from @first to @last, which are not in the journal. */
-static void count_missing(
-	struct verification *v, const struct source *source, int64_t first, int64_t last)
+static bool read_dead(struct verification *v, struct fail *fail)
+{
+	const char *bytes;
+	size_t length;
+
+	while (v->dead_fd >= 0) {
+		switch (file_lines_next(&v->dead, &bytes, &length, fail)) {
+		case FILE_LINES_LINE:
+			break;
+		case FILE_LINES_END:
+			return true;
+		case FILE_LINES_FAILED:
+			return false;
+		}
+		if (!judge_dead(v, bytes, length, fail))
+			return false;
+	}
+	return true;
+}
+
+static int64_t lowest_known(const struct source *source)
+{
+	return source->count > 0 && source->missing[0].first == 1 ? source->missing[0].last + 1 : 1;
+}
+
+/* Counts the numbers from @first to @last as an offence, or (OFFENCES) as those of deleted files.
+ * An unsound record counts as its source's number, unless the service says that it acknowledged
+ * an event under it: that one is nowhere in the journal. */
+static void count_absent(struct verification *v, int offence, const struct source *source,
+	int64_t first, int64_t last)
 {
 	struct tally *const tally = &v->tally[source->index];
-	/* An unsound record counts as its source's number, unless the service says that it
-	 * acknowledged an event under it: that one is nowhere in the journal. */
 	const struct source *const dead =
-		tally->asked ? NULL : sources_find(v->dead_known, source->name, source->length);
+		tally->asked ? NULL : sources_peek(v->dead_known, source->name, source->length);
 	const int64_t count =
 		first > last ? 0 : last - first + 1 - (dead ? source_known(dead, first, last) : 0);
-	int64_t named = 0;
+	char *name;
 
 	if (count == 0)
 		return;
-	while (named < NAMED_MAX && v->named[MISSING][named].text[0] != '\0')
-		named++;
-	if (named < NAMED_MAX)
-		(void)snprintf(v->named[MISSING][named].text, sizeof(v->named[MISSING][named].text),
+	if (offence == OFFENCES) {
+		v->in_deleted += count;
+		return;
+	}
+	tally->offences[offence] += count;
+	v->total[offence] += count;
+	name = next_name(v, (enum offence)offence);
+	if (name)
+		(void)snprintf(name, sizeof(v->named[0][0].text),
 			"source %s id %" PRId64 " to %" PRId64 "%s", source->name, first, last,
-			tally->waiting > 0 ? " (the service has rows that wait for Kafka)" : "");
-	tally->offences[MISSING] += count;
-	v->total[MISSING] += count;
+			offence == MISSING && tally->waiting > 0
+				? " (the service has rows that wait for Kafka)"
+				: "");
+}
+
+/* Numbers below this one were removed from the topic, if they are nowhere. */
+static int64_t removed_below(const struct verification *v, const struct source *source)
+{
+	const struct tally *const tally = &v->tally[source->index];
+	const struct source *there;
+
+	if (!v->topic)
+		return 0;
+	there = topic_survey_find(v->topic, source->name, source->length);
+	if (!topic_survey_cut(v->topic, there))
+		return 0;
+	if (there)
+		return checksums_lowest(topic_survey_of(v->topic, there));
+	return tally->asked ? tally->published + 1 : INT64_MAX;
+}
+
+/* The numbers from @first to @last are not in the journal. */
+static void judge_absent(
+	struct verification *v, const struct source *source, int64_t first, int64_t last)
+{
+	const int64_t limits[] = { v->deleted > 0 && source->highest > 0 ? lowest_known(source) : 0,
+		removed_below(v, source) };
+	const int offences[] = { OFFENCES, REMOVED };
+
+	for (int i = 0; i < 2; i++) {
+		const int64_t to = last < limits[i] ? last : limits[i] - 1;
+
+		if (to < first)
+			continue;
+		count_absent(v, offences[i], source, first, to);
+		first = to + 1;
+	}
+	count_absent(v, MISSING, source, first, last);
 }
 
 static void find_missing(struct verification *v)
 {
-	v->total[MISSING] = 0;
-	memset(v->named[MISSING], 0, sizeof(v->named[MISSING]));
+	static const enum offence found[] = { MISSING, REMOVED };
+
+	v->in_deleted = 0;
+	for (size_t i = 0; i < 2; i++) {
+		v->total[found[i]] = 0;
+		memset(v->named[found[i]], 0, sizeof(v->named[0]));
+	}
 	for (size_t i = 0; i < sources_count(v->known); i++) {
 		const struct source *const source = sources_at(v->known, i);
+		struct tally *const tally = &v->tally[i];
+		const struct source *const there =
+			v->topic ? topic_survey_find(v->topic, source->name, source->length) : NULL;
+		int64_t last = tally->acknowledged;
 
-		v->tally[i].offences[MISSING] = 0;
+		if (there && checksums_highest(topic_survey_of(v->topic, there)) > last)
+			last = checksums_highest(topic_survey_of(v->topic, there));
+		tally->offences[MISSING] = tally->offences[REMOVED] = 0;
 		for (size_t r = 0; r < source->count; r++)
-			count_missing(v, source, source->missing[r].first, source->missing[r].last);
-		count_missing(v, source, source->highest + 1, v->tally[i].acknowledged);
+			judge_absent(v, source, source->missing[r].first, source->missing[r].last);
+		judge_absent(v, source, source->highest + 1, last);
 	}
 }
 
-static bool read_files(struct verification *v, struct fail *fail)
+static bool know_topic_sources(struct verification *v, struct fail *fail)
+{
+	const struct sources *const there = v->topic ? topic_survey_sources(v->topic) : NULL;
+
+	for (size_t i = 0; there && i < sources_count(there); i++) {
+		const struct source *const source = sources_at(there, i);
+
+		if (!sources_find(v->known, source->name, source->length) &&
+			sources_count(v->known) < SOURCES_MAX)
+			return out_of_memory(fail);
+	}
+	return true;
+}
+
+static void find_altered(struct verification *v)
+{
+	for (size_t i = 0; v->topic && i < sources_count(v->known); i++) {
+		struct altered at = { v, sources_at(v->known, i) };
+		const struct source *const there =
+			topic_survey_find(v->topic, at.source->name, at.source->length);
+
+		if (!there)
+			continue;
+		checksums_compare(&v->sums[i], topic_survey_of(v->topic, there), note_altered, &at);
+		topic_survey_altered(v->topic, there, note_altered, &at);
+	}
+}
+
+/* Whether a service acknowledged what we have not seen in the topic, and may yet. */
+static bool topic_is_behind(const struct verification *v)
+{
+	for (size_t i = 0; v->topic && i < sources_count(v->known); i++) {
+		const struct source *const source = sources_at(v->known, i);
+		const struct source *const there =
+			topic_survey_find(v->topic, source->name, source->length);
+
+		if (v->tally[i].acknowledged == 0 || (!there && topic_survey_cut(v->topic, NULL)))
+			continue;
+		if (!there || checksums_highest(topic_survey_of(v->topic, there)) <
+				      v->tally[i].acknowledged)
+			return true;
+	}
+	return false;
+}
+
+static bool read_on(struct verification *v, struct fail *fail)
 {
 	const int64_t until = clock_mono_ms() + v->options->wait_ms;
 
 	for (;;) {
-		if (!read_on(v, &v->journal, v->options->journal_path, judge_line, fail) ||
-			!read_on(v, &v->dead, v->options->dead_letter_path, judge_dead, fail))
+		if (!know_topic_sources(v, fail) || !read_dead(v, fail) || !read_journal(v, fail) ||
+			!read_dead(v, fail))
 			return false;
 		find_missing(v);
-		if (v->total[MISSING] == 0 || clock_mono_ms() >= until)
+		if ((v->total[MISSING] == 0 && !topic_is_behind(v)) || clock_mono_ms() >= until)
 			return true;
 		(void)poll(NULL, 0, AGAIN_MS);
+		if (v->topic &&
+			(!topic_survey_ask(v->topic, fail) || !topic_survey_read(v->topic, fail)))
+			return false;
 	}
 }
 
-static void write_number(FILE *out, bool there, int64_t number, int width)
+struct surveyor { /* the thread that reads the topic */
+	struct topic_survey *topic;
+	bool good;
+	struct fail fail;
+	atomic_bool ended;
+};
+
+static void *survey(void *context)
 {
-	if (there)
-		fprintf(out, " %*" PRId64, width, number);
-	else
-		fprintf(out, " %*s", width, "-");
+	struct surveyor *const s = context;
+
+	s->good = topic_survey_read(s->topic, &s->fail);
+	atomic_store(&s->ended, true);
+	return NULL;
 }
 
-static void write_source(FILE *out, const char *name, const struct tally *t, bool numbered)
+static bool blame_topic(const struct verification *v, struct fail *fail)
 {
-	fprintf(out, "%-32s", name);
-	write_number(out, t->asked, t->acknowledged, 12);
-	write_number(out, true, t->lines, 14);
-	write_number(out, numbered, t->offences[MISSING], 9);
-	write_number(out, numbered, t->offences[REPEATED], 9);
-	write_number(out, numbered, t->offences[OUT_OF_ORDER], 13);
-	write_number(out, true, t->offences[MISPLACED], 16);
-	fputc('\n', out);
+	const struct fail why = *fail;
+
+	return fail_set(fail, why.kind, "topic %s: %.*s; --no-topic compares without it",
+		v->options->kafka->topic, FAIL_TEXT_MAX / 2, why.text);
 }
 
-static void write_delays(struct verification *v)
+/* Reads topic and journal at the same time: neither knows of the other until both are read. */
+static bool read_all(struct verification *v, struct fail *fail)
 {
-	static const char *const names[SPANS] = { "before", "during", "after" };
+	struct surveyor surveyor = { .topic = v->topic, .good = true };
+	pthread_t thread;
+	bool good;
 
-	fputs("longest delay_ms:", v->out);
-	for (int span = 0; span < (v->options->between ? SPANS : 1); span++) {
-		if (v->options->between)
-			fprintf(v->out, "%s %s", span > 0 ? "," : "", names[span]);
-		write_number(v->out, v->seen[span], v->longest_ms[span], 1);
+	if (v->topic && !thread_start(&thread, "survey", survey, &surveyor, fail))
+		return false;
+	good = read_dead(v, fail) && read_journal(v, fail);
+	while (v->topic && good && !atomic_load(&surveyor.ended)) {
+		show_progress(v);
+		(void)poll(NULL, 0, AGAIN_MS);
 	}
-	fputc('\n', v->out);
-}
-
-static void write_offenders(const struct verification *v)
-{
-	for (int offence = 0; offence < OFFENCES; offence++) {
-		for (int i = 0; i < NAMED_MAX && v->named[offence][i].text[0] != '\0'; i++)
-			fprintf(v->out, "%s: %s\n", offence_names[offence],
-				v->named[offence][i].text);
+	if (v->topic)
+		pthread_join(thread, NULL);
+	if (!surveyor.good && good) {
+		*fail = surveyor.fail;
+		return blame_topic(v, fail);
 	}
-	if (v->untracked > 0)
-		fprintf(v->out,
-			"%" PRId64 " lines are of sources beyond %d and were not compared\n",
-			v->untracked, SOURCES_MAX);
-	if (sources_merged(v->known) + sources_merged(v->dead_known) > 0)
-		fprintf(v->out, "more than %d missing ranges of a source: not all were compared\n",
-			MISSING_MAX);
-	if (v->unsound > 0)
-		fprintf(v->out, "%" PRId64 " lines hold no sound event\n", v->unsound);
-}
-
-static void write_report(struct verification *v)
-{
-	const struct tally *const nameless = &v->tally[SOURCES_MAX];
-	FILE *const out = v->out;
-
-	fprintf(out, "%s: %" PRIu64 " lines; dead letters: %" PRId64 "\n", v->options->journal_path,
-		v->journal.lines.number, v->dead_letters);
-	fprintf(out, "%-32s %12s %14s %9s %9s %13s %16s\n", "source", "acknowledged",
-		"in the journal", "missing", "repeated", "out of order", "wrong partition");
-	for (size_t i = 0; i < sources_count(v->known); i++)
-		write_source(out, sources_at(v->known, i)->name, &v->tally[i], true);
-	if (nameless->lines > 0)
-		write_source(out, "-", nameless, false);
-	fprintf(out, "%-32s %12s %14s\n", "events by type", "partition 0", "partition 1");
-	for (int type = EVENT_TYPES - 1; type >= 0; type--)
-		fprintf(out, "%-32s %12" PRId64 " %14" PRId64 "\n",
-			event_type_name((enum event_type)type), v->events[type][0],
-			v->events[type][1]);
-	write_delays(v);
-	write_offenders(v);
-	for (int offence = 0; offence < OFFENCES; offence++)
-		fprintf(out, "%s%" PRId64 " %s", offence > 0 ? ", " : "", v->total[offence],
-			offence_names[offence]);
-	fputc('\n', out);
+	return good && read_on(v, fail);
 }
 
 static bool is_clean(const struct verification *v)
 {
 	bool clean = v->untracked == 0 && v->unsound == 0 &&
-		     sources_merged(v->known) + sources_merged(v->dead_known) == 0;
+		     sources_merged(v->known) + sources_merged(v->dead_known) == 0 &&
+		     (!v->topic || topic_survey_totals(v->topic)->untracked == 0);
 
 	for (int offence = 0; offence < OFFENCES; offence++)
 		clean = clean && v->total[offence] == 0;
 	return clean;
 }
 
-/* A file that is not there is an empty one where @optional. */
-static bool open_file(struct file *file, const char *path, bool optional, struct fail *fail)
+/* How many files of the journal its retention has deleted: the checkpoint says it. Without one
+ * none was. */
+static int64_t read_deleted(const char *journal_path)
 {
-	file->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (file->fd < 0 && optional && errno == ENOENT)
-		return true;
-	if (file->fd < 0)
-		return fail_errno(fail, FAIL_FATAL, errno, "open %s", path);
-	return file_lines_open(&file->lines, file->fd, fail);
+	char path[PATH_MAX];
+	json_t *checkpoint;
+	json_int_t deleted;
+
+	if (snprintf(path, sizeof(path), "%s.checkpoint", journal_path) >= (int)sizeof(path))
+		return 0;
+	/* Behind the document stands a line with its checksum. */
+	checkpoint = json_load_file(path, JSON_DISABLE_EOF_CHECK, NULL);
+	deleted = json_integer_value(json_object_get(checkpoint, "deleted"));
+	json_decref(checkpoint);
+	return deleted;
 }
 
-static void close_file(struct file *file)
+/* A dead letter that is not there is an empty one. */
+static bool open_files(struct verification *v, struct fail *fail)
 {
-	file_lines_close(&file->lines);
-	if (file->fd >= 0)
-		close(file->fd);
+	const struct verify_options *const o = v->options;
+
+	v->deleted = read_deleted(o->journal_path);
+	v->dead_fd = open(o->dead_letter_path, O_RDONLY | O_CLOEXEC);
+	if (v->dead_fd < 0 && errno != ENOENT)
+		return fail_errno(fail, FAIL_FATAL, errno, "open %s", o->dead_letter_path);
+	if (v->dead_fd >= 0 && !file_lines_open(&v->dead, v->dead_fd, fail))
+		return false;
+	v->dead.name = o->dead_letter_path;
+	return journal_walk_open(&v->journal, o->journal_path, fail);
+}
+
+static bool open_topic(struct verification *v, struct fail *fail)
+{
+	if (!v->options->kafka || topic_survey_open(&v->topic, v->options->kafka, fail))
+		return true;
+	return blame_topic(v, fail);
+}
+
+static void close_all(struct verification *v)
+{
+	progress_bar_end(&v->bar);
+	topic_survey_close(&v->topic);
+	journal_walk_close(&v->journal);
+	file_lines_close(&v->dead);
+	if (v->dead_fd >= 0)
+		close(v->dead_fd);
+	if (v->reader)
+		event_reader_free(&v->reader);
+	for (size_t i = 0; i < SOURCES_MAX; i++)
+		checksums_free(&v->sums[i]);
+	sources_free(&v->known);
+	sources_free(&v->dead_known);
+	sources_free(&v->altered);
+	free(v);
 }
 
 static bool verify_once(
@@ -366,31 +590,26 @@ static bool verify_once(
 	bool done = false;
 
 	if (!v)
-		return fail_set(fail, FAIL_FATAL, "out of memory");
+		return out_of_memory(fail);
 	v->options = options;
-	v->out = out;
-	v->journal.fd = v->dead.fd = -1;
-	v->known = sources_new(MISSING_MAX);
-	v->dead_known = sources_new(MISSING_MAX);
+	v->dead_fd = -1;
+	progress_bar_start(&v->bar, options->progress_fd);
+	v->known = sources_new(VERIFY_MISSING_MAX);
+	v->dead_known = sources_new(VERIFY_MISSING_MAX);
+	v->altered = sources_new(VERIFY_MISSING_MAX);
 	v->reader = event_reader_new();
-	if (!v->known || !v->dead_known || !v->reader)
-		fail_set(fail, FAIL_FATAL, "out of memory");
+	if (!v->known || !v->dead_known || !v->altered || !v->reader)
+		out_of_memory(fail);
 	else
-		done = ask_services(v, fail) &&
-		       open_file(&v->journal, options->journal_path, false, fail) &&
-		       open_file(&v->dead, options->dead_letter_path, true, fail) &&
-		       read_files(v, fail);
+		done = ask_services(v, fail) && open_topic(v, fail) && open_files(v, fail) &&
+		       read_all(v, fail);
 	if (done) {
+		find_altered(v);
+		progress_bar_end(&v->bar);
 		*clean = is_clean(v);
-		write_report(v);
+		verification_write(v, out);
 	}
-	if (v->reader)
-		event_reader_free(&v->reader);
-	sources_free(&v->known);
-	sources_free(&v->dead_known);
-	close_file(&v->journal);
-	close_file(&v->dead);
-	free(v);
+	close_all(v);
 	return done;
 }
 
@@ -400,6 +619,8 @@ bool verify(const struct verify_options *options, FILE *out, bool *clean, struct
 {
 	if (verify_once(options, out, clean, fail))
 		return true;
+	if (fail->kind != FAIL_FATAL)
+		return false;
 	*fail = (struct fail){ 0 };
 	return verify_once(options, out, clean, fail);
 }
