@@ -8,6 +8,7 @@
 
 #include "http/health.h"
 #include "metrics-consumer/consumer.h"
+#include "metrics-consumer/redrive.h"
 #include "metrics-consumer/verify.h"
 #include "process/clock.h"
 #include "process/log.h"
@@ -63,6 +64,14 @@ static const struct program program = {
 		 "Kafka's\n"
 		 "                  retention removed before they were read: lost to the journal, "
 		 "too\n"
+		 "metrics-consumer redrive [FILE | -] [--dry-run] [OPTION...]\n"
+		 "                  repaired dead letters into the journal; FILE has lines as the "
+		 "dead\n"
+		 "                  letter, which it is where none is given, with `value` (JSON, "
+		 "or a\n"
+		 "                  text of it) or `value_hex` repaired. What is there already or "
+		 "not\n"
+		 "                  sound is left out; stop the consumer first\n"
 		 "metrics-consumer --help | --version\n"
 		 "Exit status: 0 fine, 1 failure, 2 wrong settings, 3 somebody else has what we "
 		 "need\n",
@@ -313,6 +322,33 @@ static int run_verify(int argc, char **argv)
 	return clean ? 0 : 1;
 }
 
+static int run_redrive(int argc, char **argv)
+{
+	static struct settings settings;
+	struct redrive_options options = { .journal_path = settings.journal,
+		.input_path = settings.dead_letter };
+	struct fail fail = { 0 };
+	bool all = false;
+	int kept = 0;
+
+	if (argc > 0 && (argv[0][0] != '-' || argv[0][1] == '\0')) {
+		options.input_path = argv[0];
+		argc--;
+		argv++;
+	}
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--dry-run") == 0)
+			options.dry_run = true;
+		else
+			argv[kept++] = argv[i];
+	}
+	if (read_settings(&settings, kept, argv, &fail) && !redrive(&options, stdout, &all, &fail))
+		fprintf(stderr, "metrics-consumer: redrive: %s\n", fail.text);
+	if (fail.kind != FAIL_NONE)
+		return fail_exit_status(&fail);
+	return fflush(stdout) == 0 && !ferror(stdout) && all ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	static struct settings settings;
@@ -323,6 +359,8 @@ int main(int argc, char **argv)
 		return 0;
 	if (strcmp(word, "verify") == 0)
 		return run_verify(argc - 2, argv + 2);
+	if (strcmp(word, "redrive") == 0)
+		return run_redrive(argc - 2, argv + 2);
 	if (strcmp(word, "healthcheck") == 0)
 		return read_settings(&settings, argc - 2, argv + 2, &fail)
 			       ? health_ask(settings.address, settings.port)

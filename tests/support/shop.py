@@ -232,12 +232,15 @@ class Shop:
         lines = journal.read(self.journal_path)
         return journal.judge(lines, last, ledger or {})
 
-    def verify(self):
-        """metrics-consumer verify: (exit status, what it says)."""
+    def verify(self, *words):
+        """metrics-consumer verify, of services, topic and journal: (exit status, what it says)."""
         outboxes = [word for service in self.services
                     for word in ("--outbox", f"http://127.0.0.1:{service.port}")]
+        settings = {name: value for name, value in self.consumer.settings.items()
+                    if name.startswith(("KAFKA_", "TOPIC", "RDKAFKA_"))}
         run = subprocess.run([program("metrics-consumer"), "verify", "--journal-path",
-                              str(self.journal_path), *outboxes], env=environment({}),
+                              str(self.journal_path), *outboxes, *words],
+                             env=environment(settings),
                              capture_output=True, text=True, timeout=60)
         return run.returncode, run.stdout + run.stderr
 

@@ -1,0 +1,471 @@
+/* Bringing repaired dead letters into the journal.
+ *
+ * Going well: take the journal's lock, read the input and judge each line as the consumer judges a
+ * record, read the whole journal to see what of it is there, append the rest, sync.
+ * Going wrong:
+ * - a line of the input is no dead letter, or its value is no sound event: it is named and left
+ *   out, the others go their way;
+ * - the journal has the number from another place or with another value: a second line of it
+ *   would be a repetition, so it is refused;
+ * - we are killed: nothing, or some whole lines, or a torn one stand at the end of the journal.
+ *   The consumer cuts a torn one at its start, and a second run finds the whole ones and leaves
+ *   them out;
+ * - the journal ends in a torn line: it is the consumer who knows what to do with it. */
+#include "metrics-consumer/redrive.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "event/event.h"
+#include "kafka/client/headers.h"
+#include "metrics-consumer/checksum.h"
+#include "metrics-consumer/dead_letter.h"
+#include "metrics-consumer/journal.h"
+#include "metrics-consumer/journal_walk.h"
+#include "process/clock.h"
+
+#define REAL_DIGITS 15 /* of a number in a value that is given as JSON, not as text */
+
+struct letter {
+	uint64_t number; /* of the line in the input */
+	int32_t partition;
+	int64_t offset;
+	char source[SOURCE_MAX];
+	int64_t id;
+	int64_t at_ms;
+	enum event_flaw flaw;
+	char *value; /* without line breaks; NULL where there is none */
+	size_t length;
+	bool there; /* in the journal */
+};
+
+struct redriving {
+	FILE *out;
+	struct event_reader *reader;
+	struct event event;
+	struct letter *list;
+	size_t count, room;
+	size_t bytes;  /* of values */
+	size_t *slots; /* index + 1 of a letter, by its name; 0: empty */
+	size_t slot_count;
+	uint64_t refused, there;
+};
+
+static uint64_t slot_of(
+	int32_t partition, int64_t offset, const char *source, size_t source_length, int64_t id)
+{
+	struct {
+		char text[SOURCE_MAX];
+		int64_t a, b;
+	} name;
+
+	memset(&name, 0, sizeof(name));
+	if (source_length > 0)
+		memcpy(name.text, source, source_length);
+	name.a = source_length > 0 ? id : offset;
+	name.b = source_length > 0 ? 0 : partition;
+	return checksum64(&name, sizeof(name));
+}
+
+/* The slot of the letter of that name, or the empty one where it belongs. An event is named by
+ * source and number, or, where it has none, by its place. */
+static size_t *find_slot(const struct redriving *r, int32_t partition, int64_t offset,
+	const char *source, size_t source_length, int64_t id)
+{
+	size_t at = (size_t)slot_of(partition, offset, source, source_length, id) % r->slot_count;
+
+	for (; r->slots[at] != 0; at = (at + 1) % r->slot_count) {
+		const struct letter *const l = &r->list[r->slots[at] - 1];
+
+		if (strlen(l->source) != source_length)
+			continue;
+		if (source_length == 0
+				? l->partition == partition && l->offset == offset
+				: l->id == id && memcmp(l->source, source, source_length) == 0)
+			break;
+	}
+	return &r->slots[at];
+}
+
+static void refuse(struct redriving *r, const struct letter *letter, const char *why)
+{
+	r->refused++;
+	fprintf(r->out,
+		"line %" PRIu64 ", partition %" PRId32 " offset %" PRId64 " source %s id %" PRId64
+		": %s\n",
+		letter->number, letter->partition, letter->offset,
+		letter->source[0] ? letter->source : "-", letter->id, why);
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
+}
+
+static bool read_hex(const char *hex, size_t digits, char **value, size_t *length)
+{
+	char *const bytes = digits % 2 == 0 ? malloc(digits / 2 + 1) : NULL;
+
+	for (size_t i = 0; bytes && i < digits; i += 2) {
+		const int high = hex_digit(hex[i]), low = hex_digit(hex[i + 1]);
+
+		if (high < 0 || low < 0) {
+			free(bytes);
+			return false;
+		}
+		bytes[i / 2] = (char)(high << 4 | low);
+	}
+	*value = bytes;
+	*length = digits / 2;
+	return bytes != NULL;
+}
+
+/* What a person wrote as `value`, a JSON text or JSON itself, or else the bytes in hex. */
+static bool read_value(const json_t *line, char **bytes, size_t *length)
+{
+	const json_t *const value = json_object_get(line, "value");
+	const json_t *const hex = json_object_get(line, "value_hex");
+
+	if (json_is_string(value)) {
+		*length = json_string_length(value);
+		*bytes = malloc(*length + 1);
+		if (*bytes)
+			memcpy(*bytes, json_string_value(value), *length);
+	} else if (value) {
+		*bytes = json_dumps(
+			value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(REAL_DIGITS));
+		*length = *bytes ? strlen(*bytes) : 0;
+	} else if (json_is_string(hex)) {
+		return read_hex(json_string_value(hex), json_string_length(hex), bytes, length);
+	} else if (json_is_null(hex)) { /* a tombstone that nobody repaired */
+		*bytes = calloc(1, 1);
+		*length = 0;
+	} else {
+		return false;
+	}
+	return *bytes != NULL;
+}
+
+static bool source_is_sound(const char *source, size_t length)
+{
+	if (length == 0 || length >= SOURCE_MAX || strcmp(source, "-") == 0)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (source[i] <= ' ' || source[i] > '~')
+			return false;
+	}
+	return true;
+}
+
+/* Reads the fields of a dead letter; false: it is none. */
+static bool read_fields(const json_t *line, struct letter *letter)
+{
+	json_int_t partition, offset, id = 0;
+	const char *source = NULL, *time = NULL;
+	size_t length = 0;
+
+	if (json_unpack((json_t *)line, "{s:I, s:I, s?s%, s?I, s?s}", "partition", &partition,
+		    "offset", &offset, "source", &source, &length, "id", &id, "ce_time",
+		    &time) != 0)
+		return false;
+	if (partition < 0 || partition >= EVENT_PARTITIONS || offset < 0 || offset == INT64_MAX ||
+		(source ? id <= 0 || !source_is_sound(source, length) : id != 0))
+		return false;
+	letter->partition = (int32_t)partition;
+	letter->offset = offset;
+	letter->id = id;
+	if (source)
+		memcpy(letter->source, source, length + 1);
+	letter->at_ms = -1;
+	return !time || clock_parse(time, strlen(time), &letter->at_ms);
+}
+
+static void judge_value(struct redriving *r, struct letter *letter)
+{
+	letter->flaw = event_decode(r->reader, letter->value, letter->length, &r->event);
+	if (letter->flaw != EVENT_SOUND)
+		return;
+	if (letter->at_ms < 0)
+		letter->at_ms = r->event.at_ms;
+	if (memchr(letter->value, '\n', letter->length) ||
+		memchr(letter->value, '\r', letter->length)) {
+		char *const flat = malloc(letter->length);
+
+		letter->length = flat ? event_minify(letter->value, letter->length, flat) : 0;
+		free(letter->value);
+		letter->value = flat;
+		if (letter->length == 0)
+			letter->flaw = EVENT_NOT_JSON;
+	}
+}
+
+static bool keep(struct redriving *r, const struct letter *letter, struct fail *fail)
+{
+	if (r->count == r->room) {
+		const size_t room = r->room > 0 ? 2 * r->room : 64;
+		struct letter *const grown = reallocarray(r->list, room, sizeof(*grown));
+
+		if (!grown)
+			return fail_set(fail, FAIL_FATAL, "out of memory");
+		r->list = grown;
+		r->room = room;
+	}
+	r->list[r->count++] = *letter;
+	r->bytes += letter->length + sizeof(*letter);
+	return r->bytes <= REDRIVE_BYTES_MAX ||
+	       fail_set(fail, FAIL_REFUSE, "more than %d MB at once: give it in parts",
+		       REDRIVE_BYTES_MAX / 1048576);
+}
+
+static bool take_line(
+	struct redriving *r, uint64_t number, const char *bytes, size_t length, struct fail *fail)
+{
+	struct letter letter = { .number = number };
+	json_error_t error;
+	json_t *const line = json_loadb(bytes, length, JSON_ALLOW_NUL, &error);
+	const bool good = line && read_fields(line, &letter) &&
+			  read_value(line, &letter.value, &letter.length);
+
+	json_decref(line);
+	if (!good) {
+		r->refused++;
+		fprintf(r->out, "line %" PRIu64 " is no dead letter: %s\n", number,
+			line ? "partition, offset, source with id, value or value_hex do not fit"
+			     : error.text);
+		return true;
+	}
+	judge_value(r, &letter);
+	if (keep(r, &letter, fail))
+		return true;
+	if (r->count == 0 || r->list[r->count - 1].value != letter.value)
+		free(letter.value);
+	return false;
+}
+
+/* From a pipe as from a file: file_lines reads by position. */
+static bool read_pipe(void *context, char *bytes, size_t room, size_t *got, struct fail *fail)
+{
+	ssize_t length;
+
+	do {
+		length = read(*(const int *)context, bytes, room);
+	} while (length < 0 && errno == EINTR);
+	*got = length > 0 ? (size_t)length : 0;
+	return length >= 0 || fail_errno(fail, FAIL_FATAL, errno, "read");
+}
+
+static bool read_lines(struct redriving *r, struct file_lines *lines, struct fail *fail)
+{
+	const char *bytes;
+	size_t length;
+
+	for (;;) {
+		switch (file_lines_next(lines, &bytes, &length, fail)) {
+		case FILE_LINES_LINE:
+			break;
+		case FILE_LINES_FAILED:
+			return false;
+		case FILE_LINES_END: /* an editor may have left the last line open */
+			length = file_lines_torn(lines, &bytes);
+			return length == 0 || take_line(r, lines->number + 1, bytes, length, fail);
+		}
+		if (length > 0 && !take_line(r, lines->number, bytes, length, fail))
+			return false;
+	}
+}
+
+static bool read_input(struct redriving *r, const char *path, struct fail *fail)
+{
+	const bool standard = strcmp(path, "-") == 0;
+	int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	struct file_lines lines;
+	bool good;
+
+	if (fd < 0)
+		return fail_errno(fail, FAIL_REFUSE, errno, "open %s", path);
+	good = file_lines_open_source(&lines, read_pipe, &fd, fail);
+	lines.name = standard ? "standard input" : path;
+	good = good && read_lines(r, &lines, fail);
+	file_lines_close(&lines);
+	if (!standard)
+		close(fd);
+	return good;
+}
+
+/* Of two lines of one event the sound one counts, or the first. */
+static bool name_letters(struct redriving *r, struct fail *fail)
+{
+	r->slot_count = 2 * r->count + 1;
+	r->slots = calloc(r->slot_count, sizeof(*r->slots));
+	if (!r->slots)
+		return fail_set(fail, FAIL_FATAL, "out of memory");
+	for (size_t i = 0; i < r->count; i++) {
+		struct letter *const l = &r->list[i];
+		size_t *const slot =
+			find_slot(r, l->partition, l->offset, l->source, strlen(l->source), l->id);
+		struct letter *const before = *slot > 0 ? &r->list[*slot - 1] : NULL;
+
+		if (before && (before->flaw == EVENT_SOUND || l->flaw != EVENT_SOUND)) {
+			l->there = true;
+			r->there++;
+			continue;
+		}
+		if (before) {
+			before->there = true;
+			r->there++;
+		}
+		*slot = i + 1;
+	}
+	return true;
+}
+
+static void meet(struct redriving *r, const struct line *line)
+{
+	const size_t slot = *find_slot(
+		r, line->partition, line->offset, line->source, line->source_length, line->id);
+	struct letter *const l = slot > 0 ? &r->list[slot - 1] : NULL;
+
+	if (!l || l->there)
+		return;
+	l->there = true;
+	if (l->partition == line->partition && l->offset == line->offset)
+		r->there++;
+	else
+		refuse(r, l, "the journal has this number, from another place");
+}
+
+static bool read_journal(struct redriving *r, const char *path, struct fail *fail)
+{
+	struct line_second second = { 0 };
+	struct journal_walk walk;
+	enum file_lines_result result = FILE_LINES_FAILED;
+	const char *bytes;
+	size_t length;
+	bool good = journal_walk_open(&walk, path, fail);
+
+	while (good &&
+		(result = journal_walk_next(&walk, &bytes, &length, fail)) == FILE_LINES_LINE) {
+		struct line line;
+
+		if (line_read(&second, bytes, length, &line) && line.source_length < SOURCE_MAX)
+			meet(r, &line);
+		else
+			good = journal_walk_damaged(&walk, fail);
+	}
+	good = good && result == FILE_LINES_END;
+	if (good && file_lines_torn(&walk.lines, &bytes) > 0)
+		good = fail_set(fail, FAIL_FATAL,
+			"%s ends in the middle of a line: start the consumer, which cuts it, and "
+			"stop it again",
+			path);
+	journal_walk_close(&walk);
+	return good;
+}
+
+static bool write_lines(struct redriving *r, char **lines, size_t *length, struct fail *fail)
+{
+	const int64_t now_ms = clock_wall_ms();
+	struct line_second second = { 0 };
+	size_t room = 1;
+
+	for (size_t i = 0; i < r->count; i++)
+		room += LINE_HEAD_MAX + r->list[i].length;
+	*lines = malloc(room);
+	*length = 0;
+	if (!*lines)
+		return fail_set(fail, FAIL_FATAL, "out of memory");
+	for (size_t i = 0; i < r->count; i++) {
+		const struct letter *const l = &r->list[i];
+		const struct line line = { .time_ms = now_ms,
+			.partition = l->partition,
+			.offset = l->offset,
+			.source = l->source,
+			.source_length = strlen(l->source),
+			.id = l->id,
+			.delay_ms = now_ms - l->at_ms,
+			.value = l->value,
+			.length = l->length };
+
+		if (!l->there && l->flaw == EVENT_SOUND)
+			*length += line_write(&second, &line, *lines + *length);
+		else if (!l->there)
+			refuse(r, l, event_flaw_name(l->flaw));
+	}
+	return true;
+}
+
+bool redrive_append(
+	struct append_file *journal, const char *lines, size_t length, struct fail *fail)
+{
+	return append_file_write(journal, lines, length, fail) && append_file_sync(journal, fail);
+}
+
+static bool append(const char *path, const char *lines, size_t length, struct fail *fail)
+{
+	struct append_file file;
+	bool good;
+
+	if (length == 0)
+		return true;
+	if (!append_file_open(&file, path, fail))
+		return false;
+	good = redrive_append(&file, lines, length, fail);
+	append_file_close(&file);
+	return good;
+}
+
+static bool redrive_all(
+	struct redriving *r, const struct redrive_options *options, struct fail *fail)
+{
+	char *lines = NULL;
+	size_t length = 0;
+	const bool good = read_input(r, options->input_path, fail) && name_letters(r, fail) &&
+			  read_journal(r, options->journal_path, fail) &&
+			  write_lines(r, &lines, &length, fail) &&
+			  (options->dry_run || append(options->journal_path, lines, length, fail));
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < length; i++)
+		count += lines[i] == '\n';
+	if (good)
+		fprintf(r->out,
+			"%" PRIu64 "%s redriven, %" PRIu64 " already there, %" PRIu64 " refused\n",
+			count, options->dry_run ? " would be" : "", r->there, r->refused);
+	free(lines);
+	return good;
+}
+
+bool redrive(const struct redrive_options *options, FILE *out, bool *all, struct fail *fail)
+{
+	struct journal journal = { .file.fd = -1, .directory = -1 };
+	struct redriving r = { .out = out };
+	bool good = false;
+
+	if (!options->dry_run && !journal_lock(&journal, options->journal_path, fail))
+		return fail->kind == FAIL_OWNED
+			       ? fail_set(fail, FAIL_OWNED, "the consumer runs: stop it first")
+			       : false;
+	r.reader = event_reader_new();
+	if (!r.reader)
+		fail_set(fail, FAIL_FATAL, "out of memory");
+	else
+		good = redrive_all(&r, options, fail);
+	*all = r.refused == 0;
+	if (r.reader)
+		event_reader_free(&r.reader);
+	for (size_t i = 0; i < r.count; i++)
+		free(r.list[i].value);
+	free(r.list);
+	free(r.slots);
+	journal_close(&journal);
+	return good;
+}
