@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
+#include <zstd.h>
 
 #include "http/server.h"
 #include "metrics-consumer/tests/scratch.h"
@@ -278,6 +280,212 @@ static void a_line_that_is_being_written_is_not_counted(void **state)
 	assert_report(f, "metrics.log: 3 lines in 1 file;");
 }
 
+/* Closes the journal, gives it another name, and goes on in a new one. */
+static void move_journal(struct fixture *f, const char *name)
+{
+	fclose(f->journal);
+	assert_int_equal(rename(f->journal_path, scratch_path(&f->scratch, name)), 0);
+	f->journal = fopen(f->journal_path, "w");
+	assert_non_null(f->journal);
+}
+
+static void compress(struct fixture *f, const char *name)
+{
+	char compressed[64], out[16384];
+	size_t length, size;
+	char *const text = scratch_read(&f->scratch, name, &length);
+
+	size = ZSTD_compress(out, sizeof(out), text, length, 3);
+	assert_false(ZSTD_isError(size));
+	free(text);
+	(void)snprintf(compressed, sizeof(compressed), "%s.zst", name);
+	scratch_write(&f->scratch, compressed, out, size);
+	assert_int_equal(unlink(scratch_path(&f->scratch, name)), 0);
+}
+
+static void rotated_compressed_and_moved_files_are_the_journal_too(void **state)
+{
+	struct fixture *const f = *state;
+
+	put_at(f, "10", 0, "cart/a", 1, 3);
+	put_at(f, "11", 0, "cart/a", 2, 3);
+	move_journal(f, "metrics.log.000001");
+	compress(f, "metrics.log.000001");
+	put_at(f, "12", 0, "cart/a", 3, 3);
+	move_journal(f, "metrics.log.by-hand");
+	put_at(f, "13", 0, "cart/a", 4, 3);
+	move_journal(f, "metrics.log.000002");
+	put_at(f, "14", 0, "cart/a", 5, 3);
+	assert_true(ask(f));
+	assert_true(f->clean);
+	assert_report(f, CLEAN);
+	assert_report(f, "metrics.log: 5 lines in 4 files;");
+	assert_int_equal(unlink(scratch_path(&f->scratch, "metrics.log.by-hand")), 0);
+	assert_true(ask(f));
+	assert_report(f, "missing: source cart/a id 3 to 3");
+	assert_report(f, "metrics.log: 4 lines in 3 files;");
+}
+
+static void a_rotated_file_that_is_cut_or_damaged_is_named(void **state)
+{
+	struct fixture *const f = *state;
+
+	put(f, "cart/a", 1, 3);
+	fputs("2025-07-08T19:15:3", f->journal);
+	move_journal(f, "metrics.log.000001");
+	assert_false(ask(f));
+	assert_non_null(strstr(f->fail.text,
+		"metrics.log.000001 is damaged: it ends in the middle of the line at byte "));
+	scratch_write(&f->scratch, "metrics.log.000001", "", 0);
+	scratch_write(&f->scratch, "metrics.log.000002.zst", "no zstd at all", 14);
+	assert_false(ask(f));
+	assert_non_null(strstr(f->fail.text, "metrics.log.000002.zst: the compressed data"));
+}
+
+/* Moved by hand: the consumer writes on there until it is told. */
+static void a_journal_that_was_just_moved_is_read_where_it_is(void **state)
+{
+	struct fixture *const f = *state;
+
+	put(f, "cart/a", 1, 3);
+	assert_int_equal(rename(f->journal_path, scratch_path(&f->scratch, "metrics.log.old")), 0);
+	fputs("2025-07-08T19:15:3", f->journal);
+	assert_int_equal(fflush(f->journal), 0);
+	assert_true(ask(f));
+	assert_report(f, "metrics.log: 3 lines in 1 file;");
+	assert_int_equal(unlink(scratch_path(&f->scratch, "metrics.log.old")), 0);
+	assert_false(ask(f));
+	assert_non_null(strstr(f->fail.text, "metrics.log: No such file"));
+}
+
+static void *rotate_and_write_the_rest(void *context)
+{
+	struct fixture *const f = context;
+
+	(void)usleep(100000); /* any time will do */
+	put(f, "cart/a", 31, 32);
+	move_journal(f, "metrics.log.000007");
+	put(f, "cart/a", 33, 35);
+	move_journal(f, "metrics.log.000008");
+	compress(f, "metrics.log.000008");
+	put(f, "cart/a", 36, 40);
+	return NULL;
+}
+
+static void a_rotation_meanwhile_is_followed(void **state)
+{
+	struct fixture *const f = *state;
+	pthread_t thread;
+
+	put(f, "cart/a", 1, 20);
+	move_journal(f, "metrics.log.000006");
+	put(f, "cart/a", 21, 30);
+	f->answer = "{\"source\":\"cart/a\",\"last\":40,\"published\":40,\"waiting\":0}";
+	f->options.outboxes[f->options.outbox_count++] = f->url;
+	f->options.wait_ms = 20000;
+	assert_int_equal(pthread_create(&thread, NULL, rotate_and_write_the_rest, f), 0);
+	assert_true(ask(f));
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_report(f, CLEAN);
+	assert_report(f, "metrics.log: 40 lines in 4 files;");
+}
+
+static void what_deleted_files_held_is_not_missing(void **state)
+{
+	static const char checkpoint[] = "{\"version\":1,\"deleted\":2}\nxxh3=0\n";
+	struct fixture *const f = *state;
+
+	put(f, "cart/a", 11, 20);
+	assert_true(ask(f));
+	assert_report(f, "10 missing,");
+	scratch_write(&f->scratch, "metrics.log.checkpoint", checkpoint, strlen(checkpoint));
+	assert_true(ask(f));
+	assert_true(f->clean);
+	assert_report(f, "10 events stood in the 2 journal files that were deleted");
+	assert_report(f, CLEAN);
+	put(f, "cart/a", 22, 22);
+	assert_true(ask(f));
+	assert_report(f, "missing: source cart/a id 21 to 21\n");
+}
+
+static void a_copy_with_other_bytes_that_was_put_aside_is_altered(void **state)
+{
+	static const char letter[] =
+		"{\"time\":\"2025-07-08T19:15:32.481Z\",\"partition\":0,\"offset\":9,"
+		"\"source\":\"cart/a\",\"id\":2,\"reason\":\"altered\",\"key_hex\":null,"
+		"\"value_hex\":\"7b\"}\n";
+	struct fixture *const f = *state;
+
+	put(f, "cart/a", 1, 3);
+	scratch_write(&f->scratch, "dead-letter.log", letter, strlen(letter));
+	assert_true(ask(f));
+	assert_false(f->clean);
+	assert_report(f, "altered: source cart/a id 2\n");
+	assert_report(f, "0 on a wrong partition, 1 altered, 0 removed unread\n");
+}
+
+static void run_sql(const char *path, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+#define STATE                                                                                      \
+	"PRAGMA journal_mode=WAL; CREATE TABLE outbox_state (one INTEGER PRIMARY KEY, source "     \
+	"TEXT, last INTEGER, acknowledged INTEGER, acknowledged_offset INTEGER);"
+
+static void a_store_says_what_was_acknowledged(void **state)
+{
+	struct fixture *const f = *state;
+	char store[PATH_MAX];
+	sqlite3 *db;
+
+	strcpy(store, scratch_path(&f->scratch, "cart 100%#?.db"));
+	run_sql(store, STATE "INSERT INTO outbox_state VALUES (1, 'cart/a', 12, 10, 9)");
+	put(f, "cart/a", 1, 10);
+	f->options.stores[f->options.store_count++] = store;
+	assert_true(ask(f));
+	assert_report(f, "missing: source cart/a id 11 to 12 (the service has rows that wait");
+	/* Nothing is left behind that the service might not be allowed to open. */
+	assert_int_not_equal(access(scratch_path(&f->scratch, "cart 100%#?.db-wal"), F_OK), 0);
+	assert_int_not_equal(access(scratch_path(&f->scratch, "cart 100%#?.db-shm"), F_OK), 0);
+	/* While the service runs, the newest state is in the -wal file. */
+	assert_int_equal(sqlite3_open(store, &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(db, "UPDATE outbox_state SET last = 10", NULL, NULL, NULL), SQLITE_OK);
+	assert_true(ask(f));
+	assert_true(f->clean);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void what_is_no_store_is_named(void **state)
+{
+	struct fixture *const f = *state;
+	char store[PATH_MAX];
+
+	put(f, "cart/a", 1, 10);
+	strcpy(store, scratch_path(&f->scratch, "some.db"));
+	f->options.stores[f->options.store_count++] = store;
+	assert_false(ask(f));
+	assert_non_null(strstr(f->fail.text, "some.db: open: No such file"));
+	scratch_write(&f->scratch, "some.db", "hello, this is a text and no database\n", 38);
+	assert_false(ask(f));
+	assert_non_null(strstr(f->fail.text, "some.db: it is no store of a service: file is not"));
+	assert_int_equal(unlink(store), 0);
+	run_sql(store, "CREATE TABLE other (a)");
+	assert_false(ask(f));
+	assert_non_null(strstr(f->fail.text, "it is no store of a service: no such table"));
+	run_sql(store, STATE);
+	assert_false(ask(f));
+	assert_non_null(strstr(f->fail.text, "the service has not named itself in it yet"));
+	run_sql(store, "INSERT INTO outbox_state VALUES (1, '', 12, 10, 9)");
+	assert_false(ask(f));
+	assert_non_null(strstr(f->fail.text, "its outbox_state is not that of a service's store"));
+}
+
 static void *write_the_rest(void *context)
 {
 	struct fixture *const f = context;
@@ -340,6 +548,14 @@ int main(void)
 		TEST(the_longest_delay_is_told_before_during_and_after),
 		TEST(a_line_that_is_being_written_is_not_counted),
 		TEST(events_on_their_way_are_waited_for),
+		TEST(rotated_compressed_and_moved_files_are_the_journal_too),
+		TEST(a_rotated_file_that_is_cut_or_damaged_is_named),
+		TEST(a_journal_that_was_just_moved_is_read_where_it_is),
+		TEST(a_rotation_meanwhile_is_followed),
+		TEST(what_deleted_files_held_is_not_missing),
+		TEST(a_copy_with_other_bytes_that_was_put_aside_is_altered),
+		TEST(a_store_says_what_was_acknowledged),
+		TEST(what_is_no_store_is_named),
 		TEST(what_cannot_be_answered_is_a_failure),
 	};
 
