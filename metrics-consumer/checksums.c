@@ -93,11 +93,6 @@ void checksums_free(struct checksums *c)
 	*c = (struct checksums){ 0 };
 }
 
-int64_t checksums_lowest(const struct checksums *c)
-{
-	return c->count > 0 ? c->runs[0].first : 0;
-}
-
 int64_t checksums_highest(const struct checksums *c)
 {
 	return c->count > 0 ? behind(&c->runs[c->count - 1]) - 1 : 0;

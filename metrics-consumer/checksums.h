@@ -37,7 +37,6 @@ enum checksums_verdict checksums_add(struct checksums *checksums, int64_t id, ui
 void checksums_free(struct checksums *checksums);
 
 /* 0 where there is none. */
-int64_t checksums_lowest(const struct checksums *checksums);
 int64_t checksums_highest(const struct checksums *checksums);
 
 /* Called with a number. */

@@ -32,6 +32,7 @@ struct topic_survey {
 	struct sources *sources;
 	struct sources *altered; /* numbers that came with different bytes */
 	struct checksums of[SOURCES_MAX];
+	int64_t first[SOURCES_MAX];            /* number of the record met first */
 	unsigned char partitions[SOURCES_MAX]; /* a bit for each it was met on */
 	struct event_reader *reader;
 	struct event event;
@@ -203,6 +204,8 @@ static bool take_record(struct topic_survey *s, const rd_kafka_message_t *record
 		s->totals.untracked++;
 		return true;
 	}
+	if (s->partitions[source->index] == 0)
+		s->first[source->index] = headers.id;
 	s->partitions[source->index] |= (unsigned char)(1u << record->partition);
 	if (!sum(s, record, &checksum, fail))
 		return false;
@@ -318,6 +321,11 @@ bool topic_survey_cut(const struct topic_survey *s, const struct source *source)
 			return true;
 	}
 	return false;
+}
+
+int64_t topic_survey_first(const struct topic_survey *s, const struct source *source)
+{
+	return s->first[source->index];
 }
 
 const struct source *topic_survey_find(

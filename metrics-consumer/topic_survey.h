@@ -52,6 +52,8 @@ void topic_survey_altered(const struct topic_survey *survey, const struct source
 /* Whether records in front of those of @source may have been there and were removed: its
  * partition does not begin at offset 0. NULL, of a source that has none: any partition. */
 bool topic_survey_cut(const struct topic_survey *survey, const struct source *source);
+/* The number of the first record of @source that was met: those below came before it. */
+int64_t topic_survey_first(const struct topic_survey *survey, const struct source *source);
 /* The source of that name; NULL: none of its records is there. */
 const struct source *topic_survey_find(
 	const struct topic_survey *survey, const char *name, size_t length);

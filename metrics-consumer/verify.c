@@ -10,8 +10,8 @@
  * - it is a dead letter, and no service says that it acknowledged an event under it;
  * - it is lower than all that the journal still has of its source, and files of the journal were
  *   deleted by age or number: it stood in one of them, as far as can be told;
- * - it is lower than all that the topic still has of its source, and the partition no longer
- *   begins at offset 0: retention removed it before it was read. That is a loss as well, and
+ * - it is lower than the first that the topic still has of its source, and the partition no
+ *   longer begins at offset 0: retention removed it before it was read. That is a loss as well, and
  *   named as such.
  * A line whose number is a dead letter was repaired and redriven: it stands late and with other
  * bytes than its record, and that is right.
@@ -357,7 +357,7 @@ static int64_t removed_below(const struct verification *v, const struct source *
 	if (!topic_survey_cut(v->topic, there))
 		return 0;
 	if (there)
-		return checksums_lowest(topic_survey_of(v->topic, there));
+		return topic_survey_first(v->topic, there);
 	return tally->asked ? tally->published + 1 : INT64_MAX;
 }
 
