@@ -18,7 +18,7 @@ static void write_row(const struct verification *v, FILE *out, const char *name,
 {
 	const bool topic = v->topic != NULL;
 
-	fprintf(out, "%-26s", name);
+	fprintf(out, "%-24s", name);
 	write_number(out, t->asked, t->acknowledged, 12);
 	write_number(out, topic, in_topic, 12);
 	write_number(out, true, t->lines, 14);
@@ -36,7 +36,7 @@ static void write_sources(const struct verification *v, FILE *out)
 	const struct tally *const nameless = &v->tally[SOURCES_MAX];
 	int64_t rest = 0;
 
-	fprintf(out, "%-26s %12s %12s %14s %8s %8s %12s %15s %7s %8s\n", "source", "acknowledged",
+	fprintf(out, "%-24s %12s %12s %14s %8s %8s %12s %15s %7s %8s\n", "source", "acknowledged",
 		"in the topic", "in the journal", "missing", "repeated", "out of order",
 		"wrong partition", "altered", "removed");
 	for (size_t i = 0; i < sources_count(v->known); i++) {
@@ -56,9 +56,9 @@ static void write_sources(const struct verification *v, FILE *out)
 
 static void write_events(const struct verification *v, FILE *out)
 {
-	fprintf(out, "%-26s %12s %12s\n", "events by type", "partition 0", "partition 1");
+	fprintf(out, "%-24s %12s %12s\n", "events by type", "partition 0", "partition 1");
 	for (int type = EVENT_TYPES - 1; type >= 0; type--)
-		fprintf(out, "%-26s %12" PRId64 " %12" PRId64 "\n",
+		fprintf(out, "%-24s %12" PRId64 " %12" PRId64 "\n",
 			event_type_name((enum event_type)type), v->events[type][0],
 			v->events[type][1]);
 }

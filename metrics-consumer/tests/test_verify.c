@@ -147,8 +147,8 @@ static void a_whole_journal_is_clean(void **state)
 	assert_true(f->clean);
 	assert_report(f, CLEAN);
 	assert_report(
-		f, "cart/a                               50            -             50        0");
-	assert_report(f, "cart_item_added                      50            0");
+		f, "cart/a                             50            -             50        0");
+	assert_report(f, "cart_item_added                    50            0");
 	assert_report(f, "longest delay_ms: 3\n");
 }
 

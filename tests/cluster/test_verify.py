@@ -152,7 +152,7 @@ class Verify(story.Story):
         self.assertEqual(status, 1, said)
         self.assertRegex(said, r"topic metrics: no broker answers: .*--no-topic")
 
-    def test_the_topic_itself_is_looked_at(self):
+    def test_you_see_what_was_done_to_the_topic(self):
         """The last one in the alphabet: it changes the topic."""
         self.write(self.lines)
         first = next(line for line in journal.read(self.journal) if line.partition == 0)
