@@ -42,6 +42,7 @@ bool outbox_open(struct outbox **outbox, const struct outbox_options *options, s
 				      .last = o->writer.state.last,
 				      .acknowledged = o->writer.state.acknowledged,
 				      .acknowledged_offset = o->writer.state.acknowledged_offset,
+				      .first = rows_first(&o->writer.state),
 			      });
 	*outbox = o;
 	return true;
@@ -66,13 +67,20 @@ static void wake_relay(void *context)
 	relay_wake(context);
 }
 
+static void wake_writer(void *context)
+{
+	queue_wake(context);
+}
+
 bool outbox_start(struct outbox *o, writer_apply *apply, void *service, struct fail *fail)
 {
 	const struct relay_options relay = { .kafka = o->options.kafka,
 		.db = o->reader,
 		.source = o->source,
 		.partition = o->options.partition,
-		.progress = &o->progress };
+		.progress = &o->progress,
+		.rewound = wake_writer,
+		.rewound_context = &o->queue };
 
 	if (!relay_start(&o->relay, &relay, fail))
 		return false;
@@ -116,6 +124,11 @@ void outbox_status_read(struct outbox *o, struct outbox_status *status)
 bool outbox_holds(struct outbox *outbox, char why[RELAY_WHY_MAX])
 {
 	return relay_holds(outbox->relay, why);
+}
+
+bool outbox_ended(struct outbox *outbox)
+{
+	return relay_ended(outbox->relay);
 }
 
 bool outbox_stop(struct outbox *o, int drain_ms, struct fail *fail)

@@ -36,6 +36,8 @@ bool outbox_put(struct outbox *outbox, struct command *command);
 void outbox_status_read(struct outbox *outbox, struct outbox_status *status);
 /* True if events flow to Kafka, or why not. Any thread. */
 bool outbox_holds(struct outbox *outbox, char why[RELAY_WHY_MAX]);
+/* True if the relay ended by itself: outbox_stop says why. Any thread. */
+bool outbox_ended(struct outbox *outbox);
 
 /* Takes no more commands, answers those taken, lets the relay drain for at most @drain_ms.
  * False with @fail where writer or relay had ended by themselves. */

@@ -25,10 +25,40 @@ void progress_acknowledge(struct progress *progress, int64_t id, int64_t offset)
 {
 	pthread_mutex_lock(&progress->lock);
 	assert(id <= progress->numbers.last);
-	if (id > progress->numbers.acknowledged) {
+	if (id >= progress->numbers.acknowledged) {
 		progress->numbers.acknowledged = id;
 		progress->numbers.acknowledged_offset = offset;
 	}
+	pthread_mutex_unlock(&progress->lock);
+}
+
+void progress_rewind(struct progress *progress, int64_t offset)
+{
+	pthread_mutex_lock(&progress->lock);
+	progress->numbers.acknowledged = progress->numbers.first - 1;
+	progress->numbers.acknowledged_offset = offset;
+	progress->numbers.rewinds++;
+	pthread_mutex_unlock(&progress->lock);
+}
+
+bool progress_forget(struct progress *progress, int64_t rewinds, int64_t up_to)
+{
+	bool may;
+
+	pthread_mutex_lock(&progress->lock);
+	may = progress->numbers.rewinds == rewinds;
+	if (may) {
+		assert(up_to < progress->numbers.acknowledged);
+		progress->numbers.first = up_to + 1;
+	}
+	pthread_mutex_unlock(&progress->lock);
+	return may;
+}
+
+void progress_keep(struct progress *progress, int64_t first)
+{
+	pthread_mutex_lock(&progress->lock);
+	progress->numbers.first = first;
 	pthread_mutex_unlock(&progress->lock);
 }
 

@@ -9,7 +9,7 @@ bool queue_init(struct queue *queue, struct fail *fail)
 	int error;
 
 	queue->first = queue->count = 0;
-	queue->closed = false;
+	queue->closed = queue->woken = false;
 	error = pthread_mutex_init(&queue->lock, NULL);
 	if (error != 0)
 		return fail_errno(fail, FAIL_FATAL, error, "make a mutex");
@@ -67,18 +67,27 @@ size_t queue_take(struct queue *queue, struct command **batch, size_t max, int w
 	int error = 0;
 
 	pthread_mutex_lock(&queue->lock);
-	while (queue->count == 0 && !queue->closed && error == 0) {
+	while (queue->count == 0 && !queue->closed && !queue->woken && error == 0) {
 		if (wait_ms < 0)
 			error = pthread_cond_wait(&queue->some, &queue->lock);
 		else
 			error = pthread_cond_timedwait(&queue->some, &queue->lock, &until);
 	}
+	queue->woken = false;
 	for (; count < max && queue->count > 0; count++, queue->count--) {
 		batch[count] = queue->ring[queue->first];
 		queue->first = (queue->first + 1) % QUEUE_MAX;
 	}
 	pthread_mutex_unlock(&queue->lock);
 	return count;
+}
+
+void queue_wake(struct queue *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	queue->woken = true;
+	pthread_cond_signal(&queue->some);
+	pthread_mutex_unlock(&queue->lock);
 }
 
 void queue_close(struct queue *queue)

@@ -25,7 +25,7 @@ struct queue {
 	pthread_cond_t some;
 	struct command *ring[QUEUE_MAX];
 	size_t first, count;
-	bool closed;
+	bool closed, woken;
 };
 
 bool queue_init(struct queue *queue, struct fail *fail);
@@ -34,9 +34,11 @@ void queue_fini(struct queue *queue);
 /* False where the queue is full or closed: the command was not taken. */
 bool queue_put(struct queue *queue, struct command *command);
 /* Takes up to @max commands, oldest first. Waits for the first one at most @wait_ms, or for
- * ever with -1; returns 0 at the end of that time, and at once when the queue is closed and
- * empty. */
+ * ever with -1; returns 0 at the end of that time, after queue_wake, and at once when the queue
+ * is closed and empty. */
 size_t queue_take(struct queue *queue, struct command **batch, size_t max, int wait_ms);
+/* The one who takes has something else to look at. Any thread. */
+void queue_wake(struct queue *queue);
 /* No more puts; what is in the queue is still taken. */
 void queue_close(struct queue *queue);
 bool queue_ended(struct queue *queue); /* closed and empty */

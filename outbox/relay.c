@@ -1,26 +1,47 @@
-/* The relay: rows become records, in order, none left out.
+/* The relay: rows become records, in order, none left out, whatever is killed in between.
  *
  * What it keeps is a sentence about the partition: records are written at least once, in
- * gapless runs that never start too high; the reader drops the copies by number. A run is
- * what one producer writes. It begins at the first row that is not deleted, and every row
- * below that one was acknowledged. (Rows stay for a while after their acknowledgement, so
- * a run begins with copies.)
+ * gapless runs that never start too high; the reader drops the copies by number. A run is what
+ * one producer writes. Why that is enough: let any number of such runs, of one history, stand
+ * in the partition, interleaved as they like. A reader that drops the numbers it has sees each
+ * number for the first time right behind the one before it: no run skips a number, and none
+ * begins more than one above the highest that was there. So producers that were given up and
+ * still write, late requests and stale leaders only add copies. It stands on four legs:
  *
- * Going well: read the rows behind the last one sent, give them to the producer in order,
- * and take its delivery reports. A row is acknowledged when its report has no error, its
- * number follows the last acknowledged one of the run, and its offset is that one's plus 1:
- * offsets are consecutive in a topic without transactions and compaction.
+ * 1. No gap inside a run. Rows are read in order and are given to one idempotent producer
+ *    with one request in flight; a row is acknowledged when its report has no error, its number
+ *    follows the last one, and its offset is that one's plus 1 (offsets are consecutive in a
+ *    topic without transactions and compaction). Anything else ends the producer, and what it
+ *    still reports counts for nothing. Nothing expires (message.timeout.ms=0), because an
+ *    expired row would let younger ones pass. A broker that does not know a producer takes any
+ *    first sequence number from it, so a second request could be accepted where the first was
+ *    not, and librdkafka then reports the first as delivered, without an offset. Hence the
+ *    first row of a producer, and the first after an hour of silence (the broker may have
+ *    forgotten it), goes alone, and "delivered" without an offset is not believed.
+ * 2. No run that starts too high. It begins behind the highest number that the partition was
+ *    read to hold with none missing before it (resume.h), never behind one that is only hoped
+ *    for.
+ * 3. The highest number in the partition never falls. If Kafka loses what it acknowledged (the
+ *    log is cut, the topic made anew), the number is taken back to the first row that is kept,
+ *    and everything from there is sent again, with an alarm. Rows are kept longer than brokers
+ *    take to flush.
+ * 4. One number means one content. A row never changes, and every record of the own name that
+ *    is read is compared with its row. Other bytes, or a number that this store has not given,
+ *    mean that it was copied or restored: the relay writes nothing more, and the process ends
+ *    and says what to do (`store fork`).
  *
- * Going wrong:
- * - A report with an error, without an offset (librdkafka says "delivered" of a request that
- *   a later one seems to imply; it was never written), or with an offset that steps back (the
- *   log was cut) or jumps (somebody else writes): the producer ends, a new one starts a run.
- * - The brokers are away: nothing expires (message.timeout.ms=0), because an expired row
- *   would let younger ones pass. The producer is kept and goes on by itself.
- * - A broker that does not know a producer takes any first sequence number from it, so a
- *   second request could be accepted where the first was not. Hence one request in flight,
- *   and the first row of a producer, and the first after an hour of silence (the broker may
- *   have forgotten it), goes alone.
+ * Going well: ask what the partition holds, read the rows behind it, give them to the producer
+ * in order, and take its reports.
+ *
+ * Going wrong, apart from the above:
+ * - The brokers are away: the producer is kept and goes on by itself.
+ * - The first offset of a run is below the end that was read: the log was cut in between. A
+ *   later one steps back: the same. It jumps: somebody else writes, or a producer given up
+ *   still did. All end the producer, and the next run looks.
+ * - There is a hole in the partition in front of us, which none of our runs makes: the run
+ *   begins in front of it and fills it, with a warning.
+ * - The partition looks cut: a broker that was paused may just not know better. It has to look
+ *   so for CUT_SURE_MS.
  * - Kafka refuses a row (too large, not allowed): it stays first. It is sent alone, with a
  *   growing pause, and nothing overtakes it. */
 #include "outbox/relay.h"
@@ -39,6 +60,7 @@
 #include <unistd.h>
 
 #include "kafka/client/headers.h"
+#include "outbox/resume.h"
 #include "outbox/rows.h"
 #include "process/clock.h"
 #include "process/log.h"
@@ -53,6 +75,7 @@
 #define TOPIC_WAIT_MS 1000
 #define PATIENCE_MS   5000 /* rows that wait longer without an acknowledgement: not ready */
 #define IDLE_MS       1000
+#define CUT_SURE_MS   2500 /* a cut log is believed when it has looked so for this long */
 
 const struct kafka_property relay_fixed[] = {
 	{ "enable.idempotence", "true" },
@@ -87,14 +110,15 @@ struct relay {
 	rd_kafka_t *producer;
 	rd_kafka_queue_t *events;
 	enum relay_state state;
-	int64_t next;                 /* row to send next; 0: the first one there is */
+	int64_t next;                 /* row to send next */
 	int64_t last;                 /* highest row that may be sent: its commit is over */
 	int64_t in_flight;            /* given to the producer, no report yet */
-	int64_t run_last, run_offset; /* last acknowledged of this run; 0: none yet */
-	int64_t run_first;
-	bool alone;      /* the row in flight goes alone */
-	int64_t suspect; /* row that was refused; 0: none */
-	int64_t sent_ms; /* when a row was sent last */
+	int64_t run_last, run_offset; /* last acknowledged, or what the run begins behind */
+	bool fresh;                   /* no report has come in this run */
+	int64_t cut_ms;               /* since when the partition looks cut; 0: it does not */
+	bool alone;                   /* the row in flight goes alone */
+	int64_t suspect;              /* row that was refused; 0: none */
+	int64_t sent_ms;              /* when a row was sent last */
 	int64_t pause_ms;
 	int64_t gave_up_ms; /* when the producer said that it takes no more; 0: it works */
 	bool brokers_away;
@@ -102,7 +126,7 @@ struct relay {
 	int64_t window;    /* at most WINDOW_ROWS; smaller after a batch was too large */
 	int64_t window_ms; /* when it changed last */
 	char gave_up[RELAY_WHY_MAX];
-	struct log_repeat broken, unread, unstarted;
+	struct log_repeat broken, unread, unstarted, hole;
 	struct fail ended;
 	atomic_bool dead;
 
@@ -122,7 +146,7 @@ static void say(struct relay *r, const char *why)
 static void note_progress(struct relay *r)
 {
 	pthread_mutex_lock(&r->lock);
-	if (r->suspect == 0) { /* copies of older rows are no progress for a refused one */
+	if (r->suspect == 0) { /* a new producer is no progress for a refused row */
 		r->acknowledged_ms = clock_mono_ms();
 		r->why[0] = '\0';
 	}
@@ -208,9 +232,10 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *report, 
 		break_run(r, "event %" PRId64 " is refused: %s", id, rd_kafka_err2str(report->err));
 	} else if (report->offset < 0) {
 		break_run(r, "event %" PRId64 " was reported without an offset", id);
-	} else if (id != (r->run_last ? r->run_last + 1 : r->run_first)) {
+	} else if (id != r->run_last + 1) {
 		break_run(r, "event %" PRId64 " was reported behind %" PRId64, id, r->run_last);
-	} else if (r->run_last && report->offset != r->run_offset + 1) {
+	} else if (r->fresh ? report->offset <= r->run_offset
+			    : report->offset != r->run_offset + 1) {
 		break_run(r,
 			"event %" PRId64 " got offset %" PRId64 " behind %" PRId64
 			": the log was cut, or somebody else writes to partition %" PRId32,
@@ -218,7 +243,7 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *report, 
 	} else {
 		r->run_last = id;
 		r->run_offset = report->offset;
-		r->alone = false;
+		r->alone = r->fresh = false;
 		if (id >= r->suspect)
 			r->suspect = 0;
 		progress_acknowledge(r->options.progress, id, report->offset);
@@ -282,42 +307,94 @@ static void close_producer(struct relay *r)
 	r->state = NO_PRODUCER;
 }
 
+/* Kafka lost records that it had acknowledged. Everything that is kept is sent again. */
+static bool rewind_to_kept(struct relay *r, struct resume_answer *a, struct fail *fail)
+{
+	const int64_t now = clock_mono_ms(), lost = a->reached;
+	struct progress_numbers n;
+
+	if (r->cut_ms == 0)
+		r->cut_ms = now;
+	if (now - r->cut_ms < CUT_SURE_MS)
+		return fail_set(fail, FAIL_RETRY, "%s", a->text);
+	r->cut_ms = 0;
+	progress_rewind(r->options.progress, rows_origin(a->end));
+	n = progress_read(r->options.progress);
+	log_error("relay",
+		"%s; sending events %" PRId64 " to %" PRId64
+		" again, older ones are not kept and may be lost",
+		a->text, n.acknowledged + 1, lost);
+	r->options.rewound(r->options.rewound_context);
+	a->reached = n.acknowledged;
+	return true;
+}
+
+static bool stop_forked(const struct relay *r, const struct resume_answer *a, struct fail *fail)
+{
+	const char *const source = r->options.source;
+
+	return fail_set(fail, FAIL_FATAL,
+		"%s. Nothing is sent. Stop every process on this store, then run: %.*s-service "
+		"store fork",
+		a->text, (int)strcspn(source, "/"), source);
+}
+
+/* What the partition holds decides where the run begins. */
+static bool find_start(struct relay *r, struct resume_answer *a, struct fail *fail)
+{
+	const struct resume_question question = { .kafka = r->options.kafka,
+		.partition = r->options.partition,
+		.source = r->options.source,
+		.known = progress_read(r->options.progress),
+		.db = r->options.db,
+		.stopping = &r->stopping };
+
+	if (!resume_ask(r->producer, &question, a, fail))
+		return false;
+	switch (a->verdict) {
+	case RESUME_FORKED:
+		return stop_forked(r, a, fail);
+	case RESUME_CUT:
+		return rewind_to_kept(r, a, fail);
+	case RESUME_GO:
+		break;
+	}
+	r->cut_ms = 0;
+	if (a->beyond > 0)
+		log_repeating(&r->hole, LOG_WARNING, "relay",
+			"partition %" PRId32 " holds event %" PRId64 " but not %" PRId64
+			": sending from there again",
+			r->options.partition, a->beyond, a->reached + 1);
+	progress_acknowledge(r->options.progress, a->reached, a->offset);
+	return true;
+}
+
 /* A topic with another number of partitions is not written to. The check also fetches the
  * metadata that the first produce would otherwise wait for. */
 static bool start_run(struct relay *r, struct fail *fail)
 {
+	struct resume_answer answer;
+
 	if (!r->producer && !open_producer(r, fail))
 		return false;
 	if (!kafka_topic_check(
-		    r->producer, r->options.kafka.topic, EVENT_PARTITIONS, TOPIC_WAIT_MS, fail))
+		    r->producer, r->options.kafka.topic, EVENT_PARTITIONS, TOPIC_WAIT_MS, fail) ||
+		!find_start(r, &answer, fail))
 		return false;
 	r->state = RUNNING;
-	r->next = r->run_first = r->run_last = 0;
+	r->run_last = answer.reached;
+	r->run_offset = answer.end - 1;
+	r->next = answer.reached + 1;
+	r->fresh = r->alone = true;
 	r->in_flight = r->gave_up_ms = 0;
 	r->brokers_away = false;
-	note_progress(r);
-	log_info("relay", "producer starts partition=%" PRId32, r->options.partition);
-	return true;
-}
-
-/* A run begins at the row that is there, if all below it are acknowledged: at the start of a
- * producer, and where the writer has deleted what this run was sending again. */
-static bool begin_run(struct relay *r, int64_t id)
-{
-	const int64_t acknowledged = progress_read(r->options.progress).acknowledged;
-
-	if (id > acknowledged + 1)
-		return fail_set(&r->ended, FAIL_FATAL,
-			"the outbox has event %" PRId64 " and not %" PRId64
-			", which Kafka has not acknowledged",
-			id, acknowledged + 1);
-	if (r->in_flight > 0)
-		return false;
-	if (r->suspect < id) /* it was a copy, and is deleted */
+	if (r->suspect <= answer.reached)
 		r->suspect = 0;
-	r->next = r->run_first = id;
-	r->run_last = 0;
-	r->alone = true;
+	note_progress(r);
+	log_info("relay",
+		"producer starts partition=%" PRId32 " behind=%" PRId64 " end=%" PRId64
+		" read=%" PRId64,
+		r->options.partition, answer.reached, answer.end, answer.read);
 	return true;
 }
 
@@ -330,8 +407,11 @@ static bool send_row(void *context, const struct row *row)
 
 	if (row->id > r->last)
 		return false;
-	if (row->id != r->next && !begin_run(r, row->id))
-		return false;
+	if (row->id != r->next) /* rows that are not acknowledged are never deleted */
+		return fail_set(&r->ended, FAIL_FATAL,
+			"the outbox has event %" PRId64 " and not %" PRId64
+			", which Kafka has not acknowledged",
+			row->id, r->next);
 	if (r->in_flight > 0 && (r->alone || r->next == r->suspect))
 		return false;
 	headers = headers_new(r->options.source, row->id, event_type_name(row->type), row->at_ms);
@@ -454,7 +534,7 @@ static bool turn(struct relay *r, struct fail *fail)
 			note_progress(r);
 	}
 	/* The pause shrinks only when the run got past the row that broke the last one. */
-	if (r->run_last != before && r->suspect == 0 && n.acknowledged == r->run_last)
+	if (r->run_last != before && r->suspect == 0)
 		r->pause_ms = PAUSE_MIN_MS;
 	wait_for_news(r, IDLE_MS);
 	return true;
@@ -464,6 +544,7 @@ static bool turn(struct relay *r, struct fail *fail)
 static void give_up(struct relay *r, const struct fail *fail)
 {
 	r->ended = *fail;
+	say(r, fail->text);
 	atomic_store(&r->dead, true);
 	stop_request();
 }
@@ -486,6 +567,8 @@ static void *run(void *context)
 			give_up(r, &fail);
 			continue;
 		}
+		if (atomic_load(&r->stopping))
+			break;
 		say(r, fail.text);
 		log_repeating(&r->unstarted, LOG_WARNING, "relay", "%s", fail.text);
 		if (r->producer)
@@ -531,6 +614,11 @@ void relay_wake(struct relay *r)
 {
 	/* A full eventfd is readable already. */
 	(void)!write(r->wake, &(uint64_t){ 1 }, sizeof(uint64_t));
+}
+
+bool relay_ended(struct relay *r)
+{
+	return atomic_load(&r->dead);
 }
 
 bool relay_stop(struct relay *r, int drain_ms, struct fail *fail)

@@ -17,6 +17,8 @@ struct relay_options { /* borrowed until relay_stop */
 	const char *source;
 	int32_t partition;
 	struct progress *progress;
+	void (*rewound)(void *context); /* the acknowledged number went back; must not wait */
+	void *rewound_context;
 };
 
 struct relay;
@@ -29,6 +31,8 @@ bool relay_start(struct relay **relay, const struct relay_options *options, stru
 void relay_wake(struct relay *relay);
 /* True if events flow; otherwise @why says what they wait for. Any thread. */
 bool relay_holds(struct relay *relay, char why[RELAY_WHY_MAX]);
+/* True if the thread ended by itself. Any thread. */
+bool relay_ended(struct relay *relay);
 /* Goes on for at most @drain_ms while rows wait, then ends the thread. False with @fail where
  * the thread had ended by itself. */
 bool relay_stop(struct relay *relay, int drain_ms, struct fail *fail);

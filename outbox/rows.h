@@ -10,13 +10,34 @@
 
 #define ROWS_SOURCE_MAX 32 /* "cart/5f2c9e1b" with its NUL */
 
+/* Where the acknowledged row is in the partition. At first nowhere that is known. Where there is
+ * no such record to compare with (none was written yet, or the log was cut), it is known where
+ * the records that follow begin: behind what the partition held then. Both are stored in the
+ * place of the offset, as negative numbers. */
+#define ROWS_NOWHERE (-1)
+static inline int64_t rows_origin(int64_t end)
+{
+	return -2 - end;
+}
+/* The lowest offset that the next row's record can have. */
+static inline int64_t rows_behind(int64_t offset)
+{
+	return offset >= 0 ? offset + 1 : offset == ROWS_NOWHERE ? 0 : -2 - offset;
+}
+
 struct rows_state {
 	char source[ROWS_SOURCE_MAX]; /* `<service>/<store id>`, made once with the store */
 	int64_t last;                 /* highest number given; 0: none */
 	int64_t acknowledged;         /* highest number known to be in Kafka; 0: none */
-	int64_t acknowledged_offset;  /* its offset; -1: none */
+	int64_t acknowledged_offset;  /* its offset, or one of the two below */
 	int64_t first;                /* lowest row that is there; 0: no row */
 };
+
+/* The lowest row that is there, or that will be. */
+static inline int64_t rows_first(const struct rows_state *state)
+{
+	return state->first > 0 ? state->first : state->last + 1;
+}
 
 struct row { /* borrows from the answer it is read from */
 	int64_t id;

@@ -8,7 +8,9 @@
  *
  * Tidying: rows are kept for keep_ms after Kafka acknowledged them, longer than the brokers'
  * flush interval, so that a power cut of both costs nothing. The last acknowledged row stays,
- * and its offset with it: resuming starts there. */
+ * and its offset with it: resuming starts there. Where Kafka lost acknowledged records, the
+ * relay takes the number back: what is kept then waits again, and stays for keep_ms after its
+ * new acknowledgement. Relay and writer agree by progress_forget on what is still kept. */
 #include "outbox/writer.h"
 
 #include <assert.h>
@@ -58,6 +60,12 @@ static bool tidy_is_due(const struct writer *w, int64_t now)
 	return w->behind || now - w->tidied_ms >= TIDY_EVERY_MS;
 }
 
+static bool is_stored(const struct rows_state *state, const struct progress_numbers *reached)
+{
+	return state->acknowledged == reached->acknowledged &&
+	       state->acknowledged_offset == reached->acknowledged_offset;
+}
+
 /* Inside a transaction: stores how far Kafka is and deletes what is old. *next is the state
  * after the commit. */
 static bool tidy(struct writer *w, int64_t now, struct rows_state *next, struct fail *fail)
@@ -67,8 +75,11 @@ static bool tidy(struct writer *w, int64_t now, struct rows_state *next, struct 
 
 	w->tidied_ms = now;
 	w->behind = false;
+	if (reached.rewinds != w->rewinds)
+		w->mark_count = 0; /* what was acknowledged then is not any more */
+	w->rewinds = reached.rewinds;
 	mark(w, now, reached.acknowledged);
-	if (reached.acknowledged > next->acknowledged) {
+	if (!is_stored(next, &reached)) {
 		if (!rows_set_acknowledged(
 			    w->db, reached.acknowledged, reached.acknowledged_offset, fail))
 			return fail_prefix(fail, "tidy");
@@ -82,6 +93,8 @@ static bool tidy(struct writer *w, int64_t now, struct rows_state *next, struct 
 		up_to = next->first + WRITER_FORGET_MAX - 1;
 		w->behind = true;
 	}
+	if (!progress_forget(w->progress, reached.rewinds, up_to))
+		return true;
 	if (!rows_forget(w->db, up_to, fail))
 		return fail_prefix(fail, "tidy");
 	next->first = up_to + 1;
@@ -90,7 +103,9 @@ static bool tidy(struct writer *w, int64_t now, struct rows_state *next, struct 
 
 static bool is_tidy(const struct writer *w)
 {
-	return w->state.acknowledged == w->state.last &&
+	const struct progress_numbers reached = progress_read(w->progress);
+
+	return is_stored(&w->state, &reached) && reached.acknowledged == w->state.last &&
 	       (w->state.first == 0 || w->state.first >= w->state.acknowledged);
 }
 
@@ -136,6 +151,12 @@ static bool fill(struct writer *w, size_t count, struct outbox_tx *tx, struct ro
 	return !tidy_is_due(w, now) || tidy(w, now, next, fail);
 }
 
+/* Nothing was deleted. */
+static void keep_rows(struct writer *w)
+{
+	progress_keep(w->progress, rows_first(&w->state));
+}
+
 bool writer_turn(struct writer *w, int wait_ms, struct fail *fail)
 {
 	const size_t count = queue_take(w->queue, w->batch, WRITER_BATCH_MAX, wait_ms);
@@ -167,6 +188,7 @@ bool writer_turn(struct writer *w, int wait_ms, struct fail *fail)
 undo:
 	db_rollback(w->db);
 refuse:
+	keep_rows(w);
 	fail_prefix(fail, "write a batch of %zu", count);
 	answer_all(w->batch, count, fail);
 	return false;
@@ -219,10 +241,13 @@ bool writer_finish(struct writer *w, struct fail *fail)
 		return false;
 	if (!tidy(w, clock_mono_ms(), &next, fail)) {
 		db_rollback(w->db);
+		keep_rows(w);
 		return false;
 	}
-	if (!db_commit(w->db, fail))
+	if (!db_commit(w->db, fail)) {
+		keep_rows(w);
 		return false;
+	}
 	w->state = next;
 	return true;
 }

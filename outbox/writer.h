@@ -36,6 +36,7 @@ struct writer {
 		int64_t at_ms, id;
 	} marks[WRITER_MARKS]; /* id was acknowledged at at_ms, at the latest; oldest first */
 	size_t mark_count;
+	int64_t rewinds; /* of the progress, when it was looked at last */
 	struct command *batch[WRITER_BATCH_MAX];
 	pthread_t thread;
 	struct fail ended; /* why the thread ended by itself; read after writer_join */

@@ -85,7 +85,7 @@ static void open_store(struct fixture *f)
 	assert_true(queue_init(&f->queue, &fail));
 	progress_init(&f->progress,
 		&(struct progress_numbers){ f->writer.state.last, f->writer.state.acknowledged,
-			f->writer.state.acknowledged_offset });
+			f->writer.state.acknowledged_offset, rows_first(&f->writer.state), 0 });
 	f->writer.db = &f->fault.db;
 	f->writer.queue = &f->queue;
 	f->writer.apply = apply;
