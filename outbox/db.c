@@ -33,6 +33,11 @@ void db_close(struct db **db)
 	*db = NULL;
 }
 
+bool db_in_place(struct db *db, struct fail *fail)
+{
+	return db->driver->in_place(db, fail);
+}
+
 bool db_begin(struct db *db, struct fail *fail)
 {
 	return db->driver->begin(db, fail);

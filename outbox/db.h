@@ -40,6 +40,7 @@ struct db_driver {
 	bool (*query)(struct db *db, const char *sql, const struct db_value *args, size_t count,
 		db_each *each, void *context, struct fail *fail);
 	bool (*script)(struct db *db, const char *sql, struct fail *fail);
+	bool (*in_place)(struct db *db, struct fail *fail);
 	void (*close)(struct db *db);
 };
 struct db { /* first member of each driver's own struct */
@@ -54,6 +55,11 @@ enum db_role {
 /* Opens the store at @path, a file of SQLite; a writer makes it where it is missing. */
 bool db_open(struct db **db, const char *path, enum db_role role, struct fail *fail);
 void db_close(struct db **db);
+
+/* A writer's store is still where it was opened. FAIL_FATAL: it was deleted or replaced, and
+ * whoever opens it next does not find what is written here. Every commit of a writer asks, too.
+ * Any thread, while the connection is open. */
+bool db_in_place(struct db *db, struct fail *fail);
 
 bool db_begin(struct db *db, struct fail *fail);
 bool db_commit(struct db *db, struct fail *fail);

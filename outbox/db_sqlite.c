@@ -1,16 +1,20 @@
 /* SQLite: WAL, synchronous=FULL: a commit that returned is on disk.
  *
  * The writer holds an flock on the store file itself: a lock file beside it could be deleted
- * and made again, and would then be two locks. Closing any descriptor of a file drops the
- * POSIX locks SQLite holds on it, so the locking descriptor is closed after SQLite's.
- * Only the writer's connection writes and checkpoints: two that do at once met SQLite's
- * WAL-reset bug (before 3.51.3). */
+ * and made again, and would then be two locks. The store file can be deleted and made again as
+ * well: then its old owner finds out at its next commit, or within a second, and ends. A store
+ * file that is missing while its -wal or -shm is there is not made anew: somebody may still be
+ * writing to them, or they may hold what was committed last. Closing any descriptor of a file drops
+ * the POSIX locks SQLite holds on it, so the locking descriptor is closed after SQLite's. Only the
+ * writer's connection writes and checkpoints: two that do at once met SQLite's WAL-reset bug
+ * (before 3.51.3). */
 #include "outbox/db.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,8 +161,30 @@ static void sqlite_rollback(struct db *db)
 		(void)sqlite_query(db, "ROLLBACK", NULL, 0, NULL, NULL, &ignored);
 }
 
+static bool sqlite_in_place(struct db *db, struct fail *fail)
+{
+	const struct db_sqlite *const s = (struct db_sqlite *)db;
+	const char *const path = sqlite3_db_filename(s->sqlite, "main");
+	struct stat held, there;
+
+	if (s->lock < 0)
+		return true;
+	if (fstat(s->lock, &held) != 0)
+		return fail_errno(fail, FAIL_FATAL, errno, "%s", path);
+	if (stat(path, &there) == 0 && there.st_dev == held.st_dev && there.st_ino == held.st_ino)
+		return true;
+	return fail_set(fail, FAIL_FATAL,
+		"store %s was deleted or replaced while this process has it: nothing more is "
+		"accepted",
+		path);
+}
+
 static bool sqlite_commit(struct db *db, struct fail *fail)
 {
+	if (!sqlite_in_place(db, fail)) {
+		sqlite_rollback(db);
+		return false;
+	}
 	if (sqlite_query(db, "COMMIT", NULL, 0, NULL, NULL, fail))
 		return true;
 	sqlite_rollback(db);
@@ -185,6 +211,7 @@ static const struct db_driver driver = {
 	.rollback = sqlite_rollback,
 	.query = sqlite_query,
 	.script = sqlite_script,
+	.in_place = sqlite_in_place,
 	.close = sqlite_close,
 };
 
@@ -216,10 +243,32 @@ static int lock_holder(int fd)
 	return holder;
 }
 
+/* What a deleted store has left. */
+static bool check_leftovers(const char *path, struct fail *fail)
+{
+	static const char *const ends[] = { "-wal", "-shm" };
+	char name[PATH_MAX];
+	struct stat file;
+
+	if (stat(path, &file) == 0 && file.st_size > 0)
+		return true;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		(void)snprintf(name, sizeof(name), "%s%s", path, ends[i]);
+		if (access(name, F_OK) == 0)
+			return fail_set(fail, FAIL_REFUSE,
+				"the file is not there, but %s is: bring the file back, or stop "
+				"every process on it and delete its -wal and -shm, too",
+				name);
+	}
+	return true;
+}
+
 static bool own(struct db_sqlite *s, const char *path, struct fail *fail)
 {
 	int holder;
 
+	if (!check_leftovers(path, fail))
+		return false;
 	s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (s->lock < 0)
 		return fail_errno(fail, FAIL_FATAL, errno, "open file");
@@ -277,7 +326,7 @@ bool db_sqlite_open(struct db **db, const char *path, enum db_role role, struct 
 		failed(s, "open file", fail);
 		goto undo;
 	}
-	if (!set_up(s, role, fail))
+	if (!set_up(s, role, fail) || !sqlite_in_place(&s->db, fail))
 		goto undo;
 	*db = &s->db;
 	return true;

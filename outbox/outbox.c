@@ -100,9 +100,9 @@ bool outbox_start(struct outbox *o, writer_apply *apply, void *service, struct f
 		return false;
 	}
 	o->started = true;
-	log_info("outbox", "open store=%s source=%s last=%" PRId64 " published=%" PRId64,
+	log_info("outbox", "open store=%s source=%s last=%" PRId64 " published=%" PRId64 "%s",
 		o->options.store, o->writer.state.source, o->writer.state.last,
-		o->writer.state.acknowledged);
+		o->writer.state.acknowledged, o->writer.state.last == 0 ? " (new)" : "");
 	return true;
 }
 
@@ -124,6 +124,11 @@ void outbox_status_read(struct outbox *o, struct outbox_status *status)
 bool outbox_holds(struct outbox *outbox, char why[RELAY_WHY_MAX])
 {
 	return relay_holds(outbox->relay, why);
+}
+
+bool outbox_in_place(struct outbox *outbox, struct fail *fail)
+{
+	return db_in_place(outbox->db, fail);
 }
 
 bool outbox_ended(struct outbox *outbox)

@@ -39,6 +39,9 @@ bool outbox_holds(struct outbox *outbox, char why[RELAY_WHY_MAX]);
 /* True if the relay ended by itself: outbox_stop says why. Any thread. */
 bool outbox_ended(struct outbox *outbox);
 
+/* False with @fail where the store's file was deleted or replaced. Any thread. */
+bool outbox_in_place(struct outbox *outbox, struct fail *fail);
+
 /* Takes no more commands, answers those taken, lets the relay drain for at most @drain_ms.
  * False with @fail where writer or relay had ended by themselves. */
 bool outbox_stop(struct outbox *outbox, int drain_ms, struct fail *fail);

@@ -20,17 +20,38 @@ static bool take_state(void *context, const struct db_value *columns)
 	return true;
 }
 
-static bool make_state(struct db *db, const char *service, struct fail *fail)
+bool rows_name(const char *service, char source[ROWS_SOURCE_MAX], struct fail *fail)
 {
-	char source[ROWS_SOURCE_MAX];
 	uint32_t random;
-	struct db_value value;
 
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		return fail_errno(fail, FAIL_FATAL, errno, "make a store id");
-	(void)snprintf(source, sizeof(source), "%s/%08x", service, random);
+	(void)snprintf(source, ROWS_SOURCE_MAX, "%s/%08x", service, random);
+	return true;
+}
+
+static bool make_state(struct db *db, const char *service, struct fail *fail)
+{
+	char source[ROWS_SOURCE_MAX];
+	struct db_value value;
+
+	if (!rows_name(service, source, fail))
+		return false;
 	value = db_text(source);
 	return db_query(db, SQL_MAKE_STATE, &value, 1, NULL, NULL, fail);
+}
+
+static bool take_there(void *context, const struct db_value *columns)
+{
+	(void)columns;
+	*(bool *)context = true;
+	return true;
+}
+
+bool rows_are_there(struct db *db, bool *there, struct fail *fail)
+{
+	*there = false;
+	return db_query(db, SQL_HAS_OUTBOX, NULL, 0, take_there, there, fail);
 }
 
 bool rows_open(struct db *db, const char *service, struct rows_state *state, struct fail *fail)
@@ -117,4 +138,18 @@ bool rows_forget(struct db *db, int64_t up_to, struct fail *fail)
 	const struct db_value value = db_whole(up_to);
 
 	return db_query(db, SQL_FORGET_ROWS, &value, 1, NULL, NULL, fail);
+}
+
+/* In two steps, by way of negative numbers: no row ever meets another one's number. */
+bool rows_renumber(struct db *db, int64_t sent, const struct rows_state *next, struct fail *fail)
+{
+	const struct db_value number = db_whole(sent);
+	const struct db_value state[] = { db_text(next->source), db_whole(next->last),
+		db_whole(next->acknowledged_offset) };
+
+	return (rows_forget(db, sent, fail) &&
+		       db_query(db, SQL_MOVE_ROWS, &number, 1, NULL, NULL, fail) &&
+		       db_query(db, SQL_TURN_ROWS, NULL, 0, NULL, NULL, fail) &&
+		       db_query(db, SQL_TAKE_SOURCE, state, 3, NULL, NULL, fail)) ||
+	       fail_prefix(fail, "renumber outbox rows");
 }

@@ -57,8 +57,16 @@ struct outbox_tx {
 	const char *source;
 };
 
-/* Makes the tables where they are missing, and a store id from the kernel's random numbers. */
+/* Makes the tables where they are missing, and a name. */
 bool rows_open(struct db *db, const char *service, struct rows_state *state, struct fail *fail);
+
+/* Whether rows_open was here before. */
+bool rows_are_there(struct db *db, bool *there, struct fail *fail);
+/* Makes a name, with a store id from the kernel's random numbers. */
+bool rows_name(const char *service, char source[ROWS_SOURCE_MAX], struct fail *fail);
+/* Inside a transaction: deletes the first @sent numbers, lets the others count from 1, and
+ * stores @next. */
+bool rows_renumber(struct db *db, int64_t sent, const struct rows_state *next, struct fail *fail);
 
 /* Appends a row for @event, whose time is set to the transaction's, and gives its number. */
 bool rows_append(struct outbox_tx *tx, struct event *event, int64_t *id, struct fail *fail);

@@ -18,6 +18,7 @@
 
 #define SETTINGS_MAX 24
 #define ROUTES_MAX   24
+#define LOOK_MS      1000 /* at the store's file */
 #define DRAIN_MS     5000 /* docker stop gives ten seconds in all */
 
 struct service {
@@ -111,6 +112,9 @@ static struct program describe(const struct service_definition *d, struct settin
 	static const char usage[] =
 		"  no word        runs the service until SIGTERM\n"
 		"  healthcheck    asks a running one whether it is ready: exit status 0, or 1\n"
+		"  store fork     gives a store that was copied, or restored from a backup, a new "
+		"name;\n"
+		"                 events that the topic does not have are sent under it\n"
 		"  --help, --version\n"
 		"Exit status: 0 stopped, 1 failed, 2 wrong settings, 3 another process has the "
 		"store or port.\n";
@@ -142,23 +146,30 @@ static void build_routes(struct service *s)
 	memcpy(s->routes + COMMON_ROUTES, d->routes, d->route_count * sizeof(*d->routes));
 }
 
-static bool open_store(struct service *s, struct fail *fail)
+static struct outbox_options describe_store(struct service *s)
 {
 	const struct service_settings *const w = s->settings;
-	const struct outbox_options options = { .service = s->definition->name,
+
+	if (*w->store == '/' || strstr(w->store, "://"))
+		(void)snprintf(s->store, sizeof(s->store), "%s", w->store);
+	else
+		(void)snprintf(s->store, sizeof(s->store), "%s/%s", w->state_directory, w->store);
+	return (struct outbox_options){ .service = s->definition->name,
 		.store = s->store,
 		.partition = s->definition->partition,
 		.max_rows = w->outbox_max_rows,
 		.keep_seconds = w->outbox_keep_seconds,
 		.kafka = service_kafka(s) };
+}
+
+static bool open_store(struct service *s, struct fail *fail)
+{
+	const struct service_settings *const w = s->settings;
+	const struct outbox_options options = describe_store(s);
 	struct outbox_status status;
 
 	if (mkdir(w->state_directory, 0750) != 0 && errno != EEXIST)
 		return fail_errno(fail, FAIL_FATAL, errno, "make directory %s", w->state_directory);
-	if (*w->store == '/' || strstr(w->store, "://"))
-		(void)snprintf(s->store, sizeof(s->store), "%s", w->store);
-	else
-		(void)snprintf(s->store, sizeof(s->store), "%s/%s", w->state_directory, w->store);
 	if (!outbox_open(&s->outbox, &options, fail))
 		return false;
 	outbox_status_read(s->outbox, &status);
@@ -231,8 +242,8 @@ static bool run(struct service *s, struct fail *fail)
 		log_info("main", "%s %s runs brokers=%s topic=%s simulate_per_second=%" PRId64,
 			d->program, program_version_text(), s->settings->kafka_brokers,
 			s->settings->topic, s->settings->simulate_per_second);
-		while (!stop_wait(-1))
-			;
+		while (good && !stop_wait(LOOK_MS))
+			good = outbox_in_place(s->outbox, fail);
 		log_info("main", "stopping");
 	}
 	simulator_stop(s->simulator);
@@ -251,6 +262,22 @@ static bool run(struct service *s, struct fail *fail)
 	db_close(&s->reader);
 	outbox_close(&s->outbox);
 	return good;
+}
+
+/* `store fork`. */
+static bool fork_store(struct service *s, struct fail *fail)
+{
+	const struct fork_options options = { .outbox = describe_store(s),
+		.make_tables = s->definition->make_tables,
+		.renumber = s->definition->renumber };
+	struct fork_result result;
+
+	if (!outbox_fork(&options, &result, fail))
+		return false;
+	printf("%s is now %s: the topic has %" PRId64 " of its events, %" PRId64
+	       " will be sent from number 1 on\n",
+		result.before, result.after, result.sent, result.renumbered);
+	return true;
 }
 
 static bool prepare(
@@ -272,13 +299,19 @@ int service_main(const struct service_definition *definition, int argc, char **a
 	struct setting table[SETTINGS_MAX];
 	const struct program program = describe(definition, table);
 	const bool check = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
-	const int skipped = check ? 2 : 1;
+	const bool store = argc > 1 && strcmp(argv[1], "store") == 0;
+	const int skipped = 1 + check + 2 * store;
 	struct service *s;
 	struct fail fail = { 0 };
 	int status = 0;
 
 	if (program_answers(&program, argc, argv))
 		return 0;
+	if (store && (argc < 3 || strcmp(argv[2], "fork") != 0)) {
+		log_error("main", "%s: the word after `store` is `fork`; see --help",
+			definition->program);
+		return 2;
+	}
 	s = calloc(1, sizeof(*s));
 	if (!s || !(s->settings = calloc(1, definition->settings_size))) {
 		free(s);
@@ -292,7 +325,7 @@ int service_main(const struct service_definition *definition, int argc, char **a
 		if (check)
 			status = health_ask(s->settings->http_address, s->settings->http_port);
 		else if (stop_on_signals(&fail))
-			(void)run(s, &fail);
+			(void)(store ? fork_store(s, &fail) : run(s, &fail));
 	}
 	if (fail.kind != FAIL_NONE) {
 		log_error("main", "%s: %s", definition->program, fail.text);

@@ -8,6 +8,7 @@
 
 #include "http/fields.h"
 #include "http/health.h"
+#include "outbox/fork.h"
 #include "outbox/outbox.h"
 #include "process/log.h"
 #include "process/settings.h"
@@ -43,7 +44,8 @@ struct service_definition {
 	size_t route_count;
 
 	bool (*make_tables)(struct db *db, struct fail *fail);
-	writer_apply *apply; /* context is the struct service */
+	fork_renumber *renumber; /* or NULL: its tables keep no numbers of events */
+	writer_apply *apply;     /* context is the struct service */
 	/* What a command that was applied is answered: the status, and *body to be freed with
 	 * json_decref. 0: nothing was decided yet. */
 	unsigned (*describe)(struct service *service, const struct command *command, json_t **body);

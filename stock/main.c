@@ -16,6 +16,7 @@ int main(int argc, char **argv)
 		.routes = stock_routes,
 		.route_count = STOCK_ROUTES,
 		.make_tables = store_make_tables,
+		.renumber = store_renumber,
 		.apply = store_apply,
 		.describe = stock_describe,
 		.simulate = stock_simulate,

@@ -60,6 +60,14 @@ bool store_apply(void *service, struct outbox_tx *tx, struct command *command, s
 	       fail_prefix(fail, "put SKU");
 }
 
+bool store_renumber(struct db *db, int64_t sent, struct fail *fail)
+{
+	const struct db_value number = db_whole(sent);
+
+	return db_query(db, SQL_RENUMBER, &number, 1, NULL, NULL, fail) ||
+	       fail_prefix(fail, "renumber SKUs");
+}
+
 struct listing {
 	store_each *each;
 	void *context;

@@ -24,6 +24,9 @@ struct sku {
 
 bool store_make_tables(struct db *db, struct fail *fail);
 
+/* A fork_renumber. */
+bool store_renumber(struct db *db, int64_t sent, struct fail *fail);
+
 /* A writer_apply: puts level and price of a SKU. A new one is sku_created, any other
  * stock_changed, also where nothing differs: who asks is told that it is so, and the event
  * says when. */

@@ -51,6 +51,11 @@ static bool fault_script(struct db *db, const char *sql, struct fail *fail)
 	return db_script(((struct fault_db *)db)->real, sql, fail);
 }
 
+static bool fault_in_place(struct db *db, struct fail *fail)
+{
+	return db_in_place(((struct fault_db *)db)->real, fail);
+}
+
 static void fault_close(struct db *db)
 {
 	db_close(&((struct fault_db *)db)->real);
@@ -62,6 +67,7 @@ static const struct db_driver driver = {
 	.rollback = fault_rollback,
 	.query = fault_query,
 	.script = fault_script,
+	.in_place = fault_in_place,
 	.close = fault_close,
 };
 

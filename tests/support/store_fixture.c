@@ -34,7 +34,8 @@ bool store_fixture_open(
 	f->writer.max_rows = 1000000;
 	f->writer.keep_ms = 30000;
 	f->writer.tidied_ms = clock_mono_ms();
-	progress_init(&f->progress, &(struct progress_numbers){ .acknowledged_offset = -1, .first = 1 });
+	progress_init(
+		&f->progress, &(struct progress_numbers){ .acknowledged_offset = -1, .first = 1 });
 	return rows_open(&f->fault.db, service, &f->writer.state, &fail) &&
 	       make(&f->fault.db, &fail) && queue_init(&f->queue, &fail);
 }

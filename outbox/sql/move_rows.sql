@@ -1,0 +1,1 @@
+UPDATE outbox SET id = ?1 - id
