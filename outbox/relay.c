@@ -35,9 +35,11 @@
  *
  * Going wrong, apart from the above:
  * - The brokers are away: the producer is kept and goes on by itself.
- * - The first offset of a run is below the end that was read: the log was cut in between. A
- *   later one steps back: the same. It jumps: somebody else writes, or a producer given up
- *   still did. All end the producer, and the next run looks.
+ * - The offset of a report steps back: the log was cut. It jumps: somebody else writes, or a
+ *   producer given up still did. Both end the producer, and the next run looks. Where the first
+ *   report of a run jumps, nothing else is on its way: the relay looks at once, and keeps the
+ *   producer where its row stands there. So two copies of a store notice each other, and a
+ *   stranger's records only delay.
  * - There is a hole in the partition in front of us, which none of our runs makes: the run
  *   begins in front of it and fills it, with a warning.
  * - The partition looks cut: a broker that was paused may just not know better. It has to look
@@ -75,6 +77,7 @@
 #define TOPIC_WAIT_MS 1000
 #define PATIENCE_MS   5000 /* rows that wait longer without an acknowledgement: not ready */
 #define IDLE_MS       1000
+#define LOOK_AGAIN_MS 100
 #define CUT_SURE_MS   2500 /* a cut log is believed when it has looked so for this long */
 
 const struct kafka_property relay_fixed[] = {
@@ -115,6 +118,7 @@ struct relay {
 	int64_t in_flight;            /* given to the producer, no report yet */
 	int64_t run_last, run_offset; /* last acknowledged, or what the run begins behind */
 	bool fresh;                   /* no report has come in this run */
+	bool look;                    /* the first one jumped: the partition is to be read */
 	int64_t cut_ms;               /* since when the partition looks cut; 0: it does not */
 	bool alone;                   /* the row in flight goes alone */
 	int64_t suspect;              /* row that was refused; 0: none */
@@ -234,8 +238,9 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *report, 
 		break_run(r, "event %" PRId64 " was reported without an offset", id);
 	} else if (id != r->run_last + 1) {
 		break_run(r, "event %" PRId64 " was reported behind %" PRId64, id, r->run_last);
-	} else if (r->fresh ? report->offset <= r->run_offset
-			    : report->offset != r->run_offset + 1) {
+	} else if (r->fresh && report->offset > r->run_offset + 1) {
+		r->look = true;
+	} else if (report->offset != r->run_offset + 1) {
 		break_run(r,
 			"event %" PRId64 " got offset %" PRId64 " behind %" PRId64
 			": the log was cut, or somebody else writes to partition %" PRId32,
@@ -369,6 +374,34 @@ static bool find_start(struct relay *r, struct resume_answer *a, struct fail *fa
 	return true;
 }
 
+static void begin_behind(struct relay *r, const struct resume_answer *a)
+{
+	/* The pause before a new producer shrinks only when there was progress. */
+	if (a->reached > r->run_last)
+		r->pause_ms = PAUSE_MIN_MS;
+	if (r->suspect <= a->reached)
+		r->suspect = 0;
+	r->run_last = a->reached;
+	r->run_offset = a->end - 1;
+	r->next = a->reached + 1;
+	r->look = false;
+}
+
+/* The run's first row, which went alone, was written behind something else. */
+static bool look_again(struct relay *r, struct fail *fail)
+{
+	const int64_t id = r->next - 1;
+	struct resume_answer answer;
+
+	if (!find_start(r, &answer, fail))
+		return false;
+	begin_behind(r, &answer);
+	r->fresh = r->alone = false;
+	if (answer.reached < id)
+		break_run(r, "event %" PRId64 " was reported, and is not in the partition", id);
+	return true;
+}
+
 /* A topic with another number of partitions is not written to. The check also fetches the
  * metadata that the first produce would otherwise wait for. */
 static bool start_run(struct relay *r, struct fail *fail)
@@ -382,14 +415,10 @@ static bool start_run(struct relay *r, struct fail *fail)
 		!find_start(r, &answer, fail))
 		return false;
 	r->state = RUNNING;
-	r->run_last = answer.reached;
-	r->run_offset = answer.end - 1;
-	r->next = answer.reached + 1;
+	begin_behind(r, &answer);
 	r->fresh = r->alone = true;
 	r->in_flight = r->gave_up_ms = 0;
 	r->brokers_away = false;
-	if (r->suspect <= answer.reached)
-		r->suspect = 0;
 	note_progress(r);
 	log_info("relay",
 		"producer starts partition=%" PRId32 " behind=%" PRId64 " end=%" PRId64
@@ -448,7 +477,7 @@ static bool send_rows(struct relay *r, struct fail *fail)
 
 	if (r->in_flight == 0 && clock_mono_ms() - r->sent_ms > SILENCE_MS)
 		r->alone = true;
-	while (r->next <= r->last && r->state == RUNNING && r->in_flight < r->window &&
+	while (r->next <= r->last && r->state == RUNNING && !r->look && r->in_flight < r->window &&
 		!(r->alone && r->in_flight > 0)) {
 		const int64_t before = r->next;
 
@@ -514,7 +543,8 @@ static bool turn(struct relay *r, struct fail *fail)
 	if (r->gave_up_ms != 0 &&
 		(r->in_flight == 0 || clock_mono_ms() - r->gave_up_ms > PATIENCE_MS))
 		break_run(r, "the producer gave up: %s", r->gave_up);
-	if (r->state == RUNNING && r->gave_up_ms == 0 && !send_rows(r, fail)) {
+	if (r->state == RUNNING && r->gave_up_ms == 0 &&
+		!(r->look ? look_again(r, fail) : send_rows(r, fail))) {
 		if (fail->kind != FAIL_RETRY)
 			return false;
 		log_repeating(&r->unread, LOG_WARNING, "relay", "%s", fail->text);
@@ -533,10 +563,9 @@ static bool turn(struct relay *r, struct fail *fail)
 		if (!r->brokers_away)
 			note_progress(r);
 	}
-	/* The pause shrinks only when the run got past the row that broke the last one. */
 	if (r->run_last != before && r->suspect == 0)
 		r->pause_ms = PAUSE_MIN_MS;
-	wait_for_news(r, IDLE_MS);
+	wait_for_news(r, r->look ? LOOK_AGAIN_MS : IDLE_MS);
 	return true;
 }
 
