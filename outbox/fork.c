@@ -87,7 +87,10 @@ static bool fork_store(struct db *db, const struct fork_options *options,
 		return fail_set(fail, FAIL_FATAL,
 			"%s. Start the service: it sends again what it keeps. Nothing is changed",
 			answer.text);
-	return fork_commit(db, options, &state, answer.reached, answer.end, result, fail);
+	if (!fork_commit(db, options, &state, answer.reached, answer.end, result, fail))
+		return false;
+	result->again = answer.again;
+	return true;
 }
 
 bool outbox_fork(const struct fork_options *options, struct fork_result *result, struct fail *fail)

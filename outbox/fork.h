@@ -1,7 +1,9 @@
 /* outbox/fork.h - a new name for a store that was copied, or restored from a backup.
  *
  * Under its old name it would give numbers that the partition has for other events. Under the
- * new one the events that were not sent are numbered from 1, and nothing is lost or sent twice. */
+ * new one the events that were not sent are numbered from 1, and nothing is lost. Only where two
+ * copies wrote at the same time can events behind the first one that was crossed be there under
+ * both names: their order counts for more. */
 #ifndef OUTBOX_FORK_H
 #define OUTBOX_FORK_H
 
@@ -20,7 +22,8 @@ struct fork_options {
 struct fork_result {
 	char before[ROWS_SOURCE_MAX], after[ROWS_SOURCE_MAX];
 	int64_t sent;       /* events up to this one the topic has */
-	int64_t renumbered; /* events that were not sent, now from 1 */
+	int64_t renumbered; /* the events behind it, now from 1 */
+	int64_t again; /* at most so many of those stand in the topic under the old name, too */
 };
 
 /* Takes the store (FAIL_OWNED where a process has it), reads from Kafka what was sent, and

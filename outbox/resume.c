@@ -145,12 +145,15 @@ static bool take_own(
 		return false;
 	if (c.there && !c.same) { /* a row that is deleted cannot be compared */
 		find_fork(r, headers->id, record->offset, "with other bytes");
-	} else if (headers->id == a->reached + 1) {
+		if (headers->id > a->reached && (a->taken == 0 || headers->id < a->taken))
+			a->taken = headers->id; /* the reader takes the first one it sees */
+	} else if (headers->id == a->reached + 1 && headers->id != a->taken) {
 		a->reached = headers->id;
 		a->offset = record->offset;
 		a->beyond = a->beyond > a->reached ? a->beyond : 0;
-	} else if (headers->id > a->reached && headers->id > a->beyond) {
-		a->beyond = headers->id;
+	} else if (headers->id > a->reached) {
+		a->beyond = headers->id > a->beyond ? headers->id : a->beyond;
+		a->again++;
 	}
 	return true;
 }

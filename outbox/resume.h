@@ -37,6 +37,8 @@ struct resume_answer {
 	int64_t end;     /* offset behind the last record */
 	int64_t read;    /* records read on the way */
 	int64_t beyond;  /* highest number seen behind a gap; 0: no gap */
+	int64_t taken;   /* lowest number above `reached` that has other bytes there; 0: none */
+	int64_t again;   /* records with our bytes and a number above `reached` */
 	char text[RESUME_TEXT_MAX]; /* of RESUME_CUT and RESUME_FORKED: what was seen */
 };
 

@@ -277,6 +277,10 @@ static bool fork_store(struct service *s, struct fail *fail)
 	printf("%s is now %s: the topic has %" PRId64 " of its events, %" PRId64
 	       " will be sent from number 1 on\n",
 		result.before, result.after, result.sent, result.renumbered);
+	if (result.again > 0)
+		printf("up to %" PRId64 " of them are in the topic under the old name, too: two "
+		       "copies wrote at the same time\n",
+			result.again);
 	return true;
 }
 

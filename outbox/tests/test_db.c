@@ -137,6 +137,52 @@ static void a_reader_does_not_write(void **state)
 	db_close(&db);
 }
 
+static void remove_store(const char *const ends[], size_t count)
+{
+	char name[sizeof(path) + 8];
+
+	for (size_t i = 0; i < count; i++) {
+		(void)snprintf(name, sizeof(name), "%s%s", path, ends[i]);
+		assert_int_equal(unlink(name), 0);
+	}
+}
+
+/* Its name may belong to another store by now: nothing is acknowledged into a file that nobody
+ * finds again. */
+static void a_store_that_was_deleted_takes_no_commit(void **state)
+{
+	static const char *const all[] = { "", "-wal", "-shm" };
+	struct rows_state rows, again;
+	struct fail fail = { 0 };
+	struct db *db, *second;
+
+	(void)state;
+	assert_true(db_open(&db, path, DB_WRITER, &fail));
+	assert_true(rows_open(db, "stock", &rows, &fail));
+	assert_true(append(db, &rows));
+	assert_true(db_in_place(db, &fail));
+	remove_store(all, 1);
+	assert_false(db_in_place(db, &fail));
+	assert_int_equal(fail.kind, FAIL_FATAL);
+	assert_false(append(db, &rows));
+
+	/* What is left is not taken for a new store: somebody is still writing to it. */
+	fail = (struct fail){ 0 };
+	assert_false(db_open(&second, path, DB_WRITER, &fail));
+	assert_int_equal(fail.kind, FAIL_REFUSE);
+	assert_non_null(strstr(fail.text, "-wal is: bring the file back"));
+	assert_int_not_equal(access(path, F_OK), 0);
+
+	remove_store(all + 1, 2);
+	assert_true(db_open(&second, path, DB_WRITER, &fail));
+	assert_true(rows_open(second, "stock", &again, &fail));
+	assert_string_not_equal(again.source, rows.source);
+	assert_false(append(db, &rows)); /* two owners, each of a file of its own */
+	assert_true(append(second, &again));
+	db_close(&db);
+	db_close(&second);
+}
+
 static void postgresql_is_refused_in_one_line(void **state)
 {
 	struct fail fail = { 0 };
@@ -185,6 +231,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			the_store_of_another_service_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reader_does_not_write, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_store_that_was_deleted_takes_no_commit, setup, teardown),
 		cmocka_unit_test_setup_teardown(postgresql_is_refused_in_one_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_full_disk_is_a_retry_and_loses_nothing, setup, teardown),

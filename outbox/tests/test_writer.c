@@ -250,6 +250,108 @@ static void acknowledged_rows_stay_for_a_while_and_the_last_one_for_ever(void **
 	assert_int_equal(writer_wait_ms(&f->writer), -1); /* idle costs nothing */
 }
 
+/* Kafka lost them: the number goes back, and they stay for their time once they are there again.
+ * Whether or not a turn of the writer fell in between. */
+static void rows_that_are_sent_again_stay_for_a_while_again(void **state)
+{
+	struct fixture *const f = *state;
+	struct wish wishes[3];
+	struct fail fail;
+	int64_t s = 0, last = 0;
+
+	for (int seen = 0; seen < 2; seen++) {
+		for (int i = 0; i < 3; i++)
+			wish_for(f, &wishes[i], 1);
+		last += 3;
+		clock_set(START + ++s * 1000);
+		assert_true(turn(f, &fail));
+		progress_acknowledge(&f->progress, last, 100 + last);
+		clock_set(START + ++s * 1000);
+		assert_true(turn(f, &fail));
+		clock_set(START + (s += 29) * 1000);
+		progress_rewind(&f->progress, rows_origin(50));
+		assert_int_equal(progress_read(&f->progress).acknowledged, seen ? 3 : 0);
+		if (seen) {
+			assert_int_equal(writer_wait_ms(&f->writer), 1000); /* to be stored */
+			assert_true(turn(f, &fail));
+			assert_int_equal(ask(f, "SELECT acknowledged FROM outbox_state"), 3);
+			assert_int_equal(ask(f, "SELECT acknowledged_offset FROM outbox_state"),
+				rows_origin(50));
+		}
+		progress_acknowledge(&f->progress, last, 50 + last);
+		for (int i = 0; i < 29; i++) {
+			clock_set(START + ++s * 1000);
+			assert_true(turn(f, &fail));
+			assert_int_equal(ask(f, "SELECT count(*) FROM outbox"), 3);
+		}
+		assert_int_equal(ask(f, "SELECT acknowledged_offset FROM outbox_state"), 50 + last);
+		clock_set(START + (s += 3) * 1000);
+		assert_true(turn(f, &fail));
+		clock_set(START + (s += 3) * 1000);
+		assert_true(turn(f, &fail));
+		assert_int_equal(ask(f, "SELECT min(id) FROM outbox"), last);
+		assert_int_equal(writer_wait_ms(&f->writer), -1);
+	}
+}
+
+/* A kill at any step of storing it leaves the old number or the new one, and all the rows. */
+static void a_number_that_goes_back_is_stored_or_not(void **state)
+{
+	static const enum fail_kind kinds[] = { FAIL_RETRY, FAIL_FATAL, FAIL_UNSURE };
+	struct fixture *const f = *state;
+
+	for (size_t k = 0; k < 3; k++) {
+		bool done = false;
+
+		for (int nth = 0; !done; nth++) {
+			struct wish wish;
+			struct fail fail;
+			int64_t last, rows;
+
+			assert_in_range(nth, 0, STEPS_MAX);
+			wish_for(f, &wish, 1);
+			assert_true(turn(f, &fail));
+			last = progress_read(&f->progress).last;
+			progress_acknowledge(&f->progress, last, 100);
+			clock_set(clock_wall_ms() + 40000);
+			assert_true(turn(f, &fail)); /* the first one marks */
+			clock_set(clock_wall_ms() + 2000);
+			assert_true(turn(f, &fail));
+			rows = ask(f, "SELECT count(*) FROM outbox");
+			progress_rewind(&f->progress, rows_origin(7));
+			clock_set(clock_wall_ms() + 40000);
+			fault_at(&f->fault, nth, kinds[k]);
+			done = turn(f, &fail);
+			fault_off(&f->fault);
+
+			close_store(f);
+			open_store(f);
+			if (done || f->writer.state.acknowledged_offset == rows_origin(7))
+				assert_int_equal(f->writer.state.acknowledged, last - rows);
+			else
+				assert_int_equal(f->writer.state.acknowledged, last);
+			assert_int_equal(ask(f, "SELECT count(*) FROM outbox"), rows);
+			assert_int_equal(ask(f, "SELECT max(id) FROM outbox"), last);
+		}
+	}
+}
+
+/* The writer has read how far Kafka is, and the relay takes it back before the rows go. */
+static void rows_that_wait_again_are_not_deleted(void **state)
+{
+	struct fixture *const f = *state;
+	struct progress_numbers before;
+
+	progress_commit(&f->progress, 10);
+	progress_acknowledge(&f->progress, 10, 9);
+	before = progress_read(&f->progress);
+	assert_true(progress_forget(&f->progress, before.rewinds, 4));
+	progress_rewind(&f->progress, rows_origin(50));
+	assert_int_equal(progress_read(&f->progress).acknowledged, 4);
+	assert_false(progress_forget(&f->progress, before.rewinds, 8));
+	assert_int_equal(progress_read(&f->progress).first, 5);
+}
+
 /* A service that is fast for long must not keep rows faster than it deletes them. */
 static void what_one_commit_cannot_delete_the_next_one_does_at_once(void **state)
 {
@@ -309,6 +411,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_one_commit_cannot_delete_the_next_one_does_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(numbers_go_on_after_a_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			rows_that_are_sent_again_stay_for_a_while_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_number_that_goes_back_is_stored_or_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			rows_that_wait_again_are_not_deleted, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

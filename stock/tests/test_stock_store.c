@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "outbox/fork.h"
 #include "stock/simulator.h"
 #include "stock/store.h"
 #include "tests/support/store_fixture.h"
@@ -106,6 +107,63 @@ static void putting_a_sku_is_all_or_nothing(void **state)
 	}
 }
 
+/* A kill at any step leaves the old store or the new one: name, numbers and SKUs together. */
+static void a_fork_is_all_or_nothing(void **state)
+{
+	static const enum fail_kind kinds[] = { FAIL_RETRY, FAIL_UNSURE };
+	struct store_fixture *const f = *state;
+	const struct fork_options options = { .outbox = { .service = "stock" },
+		.make_tables = store_make_tables,
+		.renumber = store_renumber };
+
+	put(f, "a", 1, 1);
+	put(f, "b", 1, 1);
+	put(f, "c", 1, 1);
+	put(f, "a", 1, 2);
+	for (int64_t sent = 2, last = 4; last > 0; sent = 1, last = last > 2 ? 2 : last - 1) {
+		bool done = false;
+
+		for (int nth = 0; !done; nth++) {
+			struct fork_result result;
+			struct rows_state before, after;
+			struct fail fail = { 0 };
+
+			assert_in_range(nth, 0, STEPS_MAX);
+			assert_true(rows_open(f->fault.real, "stock", &before, &fail));
+			assert_int_equal(before.last, last);
+			fault_at(&f->fault, nth, kinds[nth % 2]);
+			done = fork_commit(
+				&f->fault.db, &options, &before, sent, 100, &result, &fail);
+			fault_off(&f->fault);
+			assert_true(rows_open(f->fault.real, "stock", &after, &fail));
+			if (strcmp(after.source, before.source) == 0) {
+				assert_false(done);
+				assert_memory_equal(&after, &before, sizeof(before));
+				continue;
+			}
+			assert_true(done || fail.kind == FAIL_UNSURE);
+			done = true;
+			assert_string_equal(result.before, before.source);
+			assert_string_equal(result.after, after.source);
+			assert_int_equal(result.renumbered, last - sent);
+			assert_int_equal(after.last, last - sent);
+			assert_int_equal(after.first, after.last > 0 ? 1 : 0);
+			assert_int_equal(after.acknowledged, 0);
+			assert_int_equal(after.acknowledged_offset, rows_origin(100));
+		}
+		assert_int_equal(
+			store_fixture_number(f, "SELECT count(*) FROM outbox"), last - sent);
+		if (last == 4) { /* a was 4, b 2, c 3 */
+			assert_int_equal(
+				store_fixture_number(f,
+					"SELECT sum(event_id * (sku = 'a') * 100 + event_id *"
+					" (sku = 'b') * 10 + event_id * (sku = 'c')) FROM stock"),
+				201);
+			assert_int_equal(store_fixture_number(f, "SELECT min(id) FROM outbox"), 1);
+		}
+	}
+}
+
 static void the_simulator_asks_for_what_a_request_could_ask_for(void **state)
 {
 	struct stock_command asked;
@@ -127,6 +185,7 @@ int main(void)
 		TEST(a_new_sku_is_created_and_a_known_one_changed),
 		TEST(a_list_goes_on_behind_a_sku),
 		TEST(putting_a_sku_is_all_or_nothing),
+		TEST(a_fork_is_all_or_nothing),
 		TEST(the_simulator_asks_for_what_a_request_could_ask_for),
 	};
 

@@ -64,8 +64,7 @@ class Store(story.Story):
         run = shop.run_once("stock-service", "store", "fork", seconds=40,
                             directory=process.directory, **process.settings)
         self.assertEqual(run.returncode, status, run)
-        return FORK.fullmatch(run.stdout.strip().split(" from number")[0]) if status == 0 else \
-            run.stderr
+        return FORK.match(run.stdout) if status == 0 else run.stderr
 
     def numbers(self, source):
         return [line.id for line in
@@ -135,7 +134,7 @@ class Store(story.Story):
         self.assertEqual(self.stock.ask("GET", "/stocks/late-6").json["id"], 7)
         self.assert_journaled(events + [(forked[2], number) for number in range(1, 8)])
 
-    def test_of_two_copies_one_goes_on_and_the_other_ends(self):
+    def test_two_copies_end_and_each_gets_a_name_of_its_own(self):
         self.open_shop("copied")
         events = self.put(10)
         self.stock.await_published()
@@ -156,12 +155,21 @@ class Store(story.Story):
         self.assert_ends_forked(self.stock)
         forked = self.fork(self.stock)
         self.assertEqual((int(forked[3]), int(forked[4])), (10, 2))
+        self.put(1, "theirs", other)
+        self.assert_ends_forked(other)
+        parted = self.fork(other)
+        self.assertEqual(int(parted[3]) + int(parted[4]), 12)
+        self.assertGreaterEqual(int(parted[3]), 11)
+        events += [(parted[1], number) for number in range(12, int(parted[3]) + 1)]
         self.stock.start()
-        events += self.put(5, "theirs", other)
-        other.await_published()
+        other.start()
         more = self.put(5, "ours")
         self.assertEqual(more[0], (forked[2], 3))
-        self.assert_journaled(events + more + [(forked[2], 1), (forked[2], 2)])
+        more += self.put(5, "theirs", other)
+        self.assertEqual(more[5], (parted[2], int(parted[4]) + 1))
+        more += [(forked[2], 1), (forked[2], 2)]
+        more += [(parted[2], number) for number in range(1, int(parted[4]) + 1)]
+        self.assert_journaled(events + more)
         other.stop()
 
     def test_a_deleted_store_is_a_new_one(self):
