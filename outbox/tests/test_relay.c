@@ -576,6 +576,26 @@ static void a_restored_or_copied_store_sends_nothing(void **state)
 	assert_all_there(f, 11);
 }
 
+/* Both looked when the partition was empty; the other one wrote first. */
+static void a_copy_that_wrote_first_is_noticed(void **state)
+{
+	struct fixture *const f = *state;
+	struct fail fail = { 0 };
+	char why[RELAY_WHY_MAX];
+
+	for (int i = 0; i < 3000 && !outbox_holds(f->outbox, why); i++)
+		(void)usleep(10000);
+	produce(f, "A123", "{\"count\":1,}", 11,
+		headers_new(f->source, 1, "stock_changed", 1752002132481));
+	emit(f, 3);
+	for (int i = 0; i < 3000 && !outbox_ended(f->outbox); i++)
+		(void)usleep(10000);
+	assert_false(outbox_stop(f->outbox, 0, &fail));
+	outbox_close(&f->outbox);
+	assert_non_null(strstr(fail.text, "with other bytes (partition 1, offset 0)"));
+	assert_int_equal(read_partition(f, 1).records, 2); /* the row that found out */
+}
+
 /* None of our runs makes one. Another one's run may, or a log that is damaged. */
 static void a_hole_in_the_partition_is_filled(void **state)
 {
@@ -660,6 +680,7 @@ int main(void)
 		TEST(a_cut_log_gets_again_what_is_kept),
 		TEST(a_topic_made_anew_that_has_grown_gets_again_what_is_kept),
 		TEST(a_restored_or_copied_store_sends_nothing),
+		TEST(a_copy_that_wrote_first_is_noticed),
 		TEST(a_hole_in_the_partition_is_filled),
 		TEST(retention_may_remove_the_last_acknowledged_record),
 		TEST(another_writer_in_the_partition_only_delays),
