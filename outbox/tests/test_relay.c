@@ -525,13 +525,15 @@ static void a_topic_made_anew_that_has_grown_gets_again_what_is_kept(void **stat
 }
 
 /* What the relay says when it ends; nothing was written meanwhile. */
-static void assert_ends_with(struct fixture *f, const char *said, unsigned records)
+static void assert_ends_with(
+	struct fixture *f, unsigned waiting, const char *said, unsigned records)
 {
 	struct fail fail = { 0 };
 	char why[RELAY_WHY_MAX];
 
 	start(f);
-	emit(f, 1);
+	if (waiting > 0)
+		emit(f, waiting);
 	for (int i = 0; i < 3000 && !outbox_ended(f->outbox); i++)
 		(void)usleep(10000);
 	assert_false(outbox_holds(f->outbox, why));
@@ -554,7 +556,7 @@ static void a_restored_or_copied_store_sends_nothing(void **state)
 		{ "UPDATE outbox SET at_ms = at_ms + 1 WHERE id = 5",
 			"with other bytes (partition 1, offset 4)" },
 		{ "DELETE FROM outbox WHERE id > 6; UPDATE outbox_state SET last = 6",
-			" of stock/" }, /* 7 with other bytes, or not there yet */
+			"and the store does not (partition 1, offset 6)" },
 	};
 	struct fixture *const f = *state;
 
@@ -565,7 +567,7 @@ static void a_restored_or_copied_store_sends_nothing(void **state)
 		 "CREATE TABLE kept AS SELECT * FROM outbox");
 	for (unsigned i = 0; i < 4; i++) {
 		alter(f, cases[i].sql);
-		assert_ends_with(f, cases[i].said, 10);
+		assert_ends_with(f, i < 3 ? 1 : 0, cases[i].said, 10);
 		alter(f, "DELETE FROM outbox; INSERT INTO outbox SELECT * FROM kept;"
 			 "UPDATE outbox_state SET last = 10, acknowledged = 5,"
 			 " acknowledged_offset = 4");

@@ -131,7 +131,7 @@ static void a_fork_is_all_or_nothing(void **state)
 			assert_in_range(nth, 0, STEPS_MAX);
 			assert_true(rows_open(f->fault.real, "stock", &before, &fail));
 			assert_int_equal(before.last, last);
-			fault_at(&f->fault, nth, kinds[nth % 2]);
+			fault_at(&f->fault, nth, kinds[last == 4 ? 0 : 1]);
 			done = fork_commit(
 				&f->fault.db, &options, &before, sent, 100, &result, &fail);
 			fault_off(&f->fault);
