@@ -185,6 +185,19 @@ class Words(Settings):
                 self.assertEqual(run.returncode, 2, run)
 
 
+    def test_store_wants_the_word_fork_and_makes_no_store(self):
+        for binary in SERVICES:
+            for words, said in ((("store",), "is `fork`"), (("store", "spoon"), "is `fork`"),
+                                (("store", "fork"), "no store at"),
+                                (("store", "fork", "--http-port", "x"), "HTTP_PORT")):
+                with self.subTest(binary, words=words):
+                    run = self.run_once(binary, *words)
+                    self.assertEqual(run.returncode, 2, run)
+                    self.assertIn(said, run.stderr)
+            self.assertEqual(list(self.directory.rglob("*.db")), [])
+            self.assertIn("store fork", self.run_once(binary, "--help").stdout)
+
+
 class SomebodyElseHasIt(Settings):
     def test_a_second_process_on_a_store_leaves_and_says_who_has_it(self):
         for binary in SERVICES:
