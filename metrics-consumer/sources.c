@@ -4,15 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS      (2 * SOURCES_MAX) /* of the hash table; never more than half full */
-#define ROOM_FIRST 4                 /* ranges a source has room for at first */
+#define SLOTS        (2 * SOURCES_MAX) /* of the hash table; never more than half full */
+#define ROOM_FIRST   4                 /* ranges a source has room for at first */
+#define RECENT_FIRST 64                /* checksums: most sources are short */
 
 struct sources {
 	struct source list[SOURCES_MAX];
 	size_t count;
 	struct source *slots[SLOTS];
 	size_t missing_max;
-	uint64_t merged;
+	uint64_t merged, missing, notes, forgotten;
+	size_t recent; /* room of all sources together */
 };
 
 struct sources *sources_new(size_t missing_max)
@@ -29,8 +31,10 @@ void sources_free(struct sources **sources)
 {
 	if (!*sources)
 		return;
-	for (size_t i = 0; i < (*sources)->count; i++)
+	for (size_t i = 0; i < (*sources)->count; i++) {
 		free((*sources)->list[i].missing);
+		free((*sources)->list[i].recent);
+	}
 	free(*sources);
 	*sources = NULL;
 }
@@ -101,6 +105,16 @@ uint64_t sources_merged(const struct sources *sources)
 	return sources->merged;
 }
 
+uint64_t sources_missing(const struct sources *sources)
+{
+	return sources->missing;
+}
+
+uint64_t sources_forgotten(const struct sources *sources)
+{
+	return sources->forgotten;
+}
+
 static void remove_at(struct source *s, size_t index)
 {
 	s->count--;
@@ -125,6 +139,7 @@ static size_t make_room(struct sources *sources, struct source *s)
 		s->room = room;
 		return 0;
 	}
+	sources->missing += (uint64_t)(s->missing[1].first - s->missing[0].last - 1);
 	s->missing[1].first = s->missing[0].first;
 	remove_at(s, 0);
 	sources->merged++;
@@ -178,6 +193,7 @@ enum source_verdict sources_take(struct sources *sources, struct source *source,
 			(void)make_room(sources, source);
 			source->missing[source->count++] =
 				(struct source_range){ source->highest + 1, id - 1 };
+			sources->missing += (uint64_t)(id - 1 - source->highest);
 		}
 		source->highest = id;
 		return SOURCE_NEW;
@@ -185,8 +201,120 @@ enum source_verdict sources_take(struct sources *sources, struct source *source,
 	index = range_at(source, id);
 	if (index == source->count || source->missing[index].first > id)
 		return SOURCE_COPY;
+	sources->missing--;
 	fill(sources, source, index, id);
 	return SOURCE_LATE;
+}
+
+static size_t recent_at(const struct source *s, int64_t id)
+{
+	return (size_t)id & (s->recent_room - 1);
+}
+
+/* Gives up the checksums of the source that noted longest ago, @but not of this one. */
+static bool forget_one(struct sources *sources, const struct source *but)
+{
+	struct source *oldest = NULL;
+
+	for (size_t i = 0; i < sources->count; i++) {
+		struct source *const s = &sources->list[i];
+
+		if (s != but && s->recent && (!oldest || s->used < oldest->used))
+			oldest = s;
+	}
+	if (!oldest)
+		return false;
+	sources->recent -= oldest->recent_room;
+	free(oldest->recent);
+	oldest->recent = NULL;
+	oldest->recent_room = 0;
+	sources->forgotten++;
+	return true;
+}
+
+static void make_recent_room(struct sources *sources, struct source *s)
+{
+	const size_t old_room = s->recent_room;
+	struct source_recent *const old = s->recent;
+	const size_t room = old_room > 0 ? 2 * old_room : RECENT_FIRST;
+	struct source_recent *larger;
+
+	while (sources->recent - old_room + room > SOURCES_RECENT_ALL) {
+		if (!forget_one(sources, s))
+			return;
+	}
+	larger = calloc(room, sizeof(*larger));
+	if (!larger)
+		return;
+	s->recent = larger;
+	s->recent_room = room;
+	sources->recent += room - old_room;
+	for (size_t i = 0; i < old_room; i++) {
+		if (old[i].id != 0)
+			larger[recent_at(s, old[i].id)] = old[i];
+	}
+	free(old);
+}
+
+void sources_note(struct sources *sources, struct source *source, int64_t id, uint32_t checksum)
+{
+	struct source_recent *at;
+
+	assert(id > 0);
+	if (source->recent_room == 0)
+		make_recent_room(sources, source);
+	if (source->recent_room == 0)
+		return;
+	at = &source->recent[recent_at(source, id)];
+	if (at->id != 0 && at->id != id && source->recent_room < SOURCES_RECENT_MAX) {
+		make_recent_room(sources, source);
+		at = &source->recent[recent_at(source, id)];
+	}
+	*at = (struct source_recent){ id, checksum };
+	source->noted = id;
+	source->used = ++sources->notes;
+}
+
+bool source_checksum(const struct source *source, int64_t id, uint32_t *checksum)
+{
+	const struct source_recent *at;
+
+	if (source->recent_room == 0)
+		return false;
+	at = &source->recent[recent_at(source, id)];
+	*checksum = at->checksum;
+	return at->id == id;
+}
+
+bool sources_restore(struct sources *sources, struct source *source, int64_t highest,
+	const struct source_range *missing, size_t count)
+{
+	int64_t above = 0; /* the last number that may not be missing */
+
+	assert(source->highest == 0 && source->count == 0);
+	if (highest < 1 || count > sources->missing_max)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (missing[i].first <= above || missing[i].last < missing[i].first ||
+			missing[i].last >= highest)
+			return false;
+		above = missing[i].last + 1;
+	}
+	if (count > source->room) {
+		struct source_range *const grown = realloc(source->missing, count * sizeof(*grown));
+
+		if (!grown)
+			return false;
+		source->missing = grown;
+		source->room = count;
+	}
+	for (size_t i = 0; i < count; i++) {
+		source->missing[i] = missing[i];
+		sources->missing += (uint64_t)(missing[i].last - missing[i].first + 1);
+	}
+	source->count = count;
+	source->highest = highest;
+	return true;
 }
 
 int64_t source_known(const struct source *source, int64_t first, int64_t last)
