@@ -14,8 +14,9 @@
  *   each second; librdkafka's queue fills and fetching stops by itself;
  * - any other write error, or any failed sync: the process ends, and its next start finds out
  *   what the disk really has;
- * - Kafka no longer has our offset: the hole is logged and counted, and reading goes on from the
- *   earliest record;
+ * - Kafka no longer has our offset, or has another record there, or numbers are missing: reading
+ *   begins again, in the order of resume.c;
+ * - the group's coordinator knows more than the journal: that is said, and the journal decides;
  * - the coordinator does not answer: nothing waits for it. */
 #include "metrics-consumer/consumer.h"
 
@@ -33,7 +34,7 @@
 #define ASK_SLOWLY_MS  10000 /* the same where a person has to change something */
 #define ROOM_MS        1000  /* between two tries on a full disk */
 #define LOOK_MS        1000  /* an idle consumer looks around this often */
-#define RESET_MS       1000  /* between two returns to the earliest record */
+#define GROUP_MS       5000  /* nothing is committed before the group was asked, or this */
 #define COMMIT_MS      1000  /* between two commits */
 #define COMMIT_LAST_MS 2000  /* longest wait for the last one */
 #define TROUBLE_MS     10000 /* after an error that did not come again a partition is well */
@@ -41,15 +42,17 @@
 
 struct consumer {
 	const struct consumer_parts *with;
-	struct progress done;                 /* of all that is in the files */
-	int64_t safe[EVENT_PARTITIONS];       /* everything before is on the disk */
-	int64_t committed[EVENT_PARTITIONS];  /* what the coordinator was told */
-	int64_t commit_at, look_at, reset_at; /* monotonic ms of the last one */
-	bool lost[EVENT_PARTITIONS];          /* its offset is gone from Kafka */
-	bool abandoned; /* stopped while the disk was full: what was placed is read again */
+	struct progress done;                /* of all that is in the files */
+	int64_t safe[EVENT_PARTITIONS];      /* everything before is on the disk */
+	int64_t safe_line[EVENT_PARTITIONS]; /* the last line there, or -1 */
+	int64_t committed[EVENT_PARTITIONS]; /* what the coordinator was told */
+	int64_t commit_at, look_at;          /* monotonic ms of the last one */
+	int64_t from[EVENT_PARTITIONS], from_line[EVENT_PARTITIONS]; /* at the start */
+	int64_t asked_at; /* where the group is; 0: answered, or no longer waited for */
+	bool abandoned;   /* stopped while the disk was full: what was placed is read again */
 	char trouble[EVENT_PARTITIONS][HEALTH_TEXT_MAX]; /* what a partition's last error said */
 	int64_t trouble_at[EVENT_PARTITIONS]; /* and when: one that does not come again is over */
-	struct log_repeat full, erring, no_earliest;
+	struct log_repeat full, erring;
 	rd_kafka_message_t *batch[TOPIC_BATCH_MAX];
 };
 
@@ -61,11 +64,18 @@ static bool write_files(struct consumer *c, struct fail *fail)
 	       journal_write(c->with->journal, place->lines, place->length, fail);
 }
 
+static void note_safe(struct consumer *c)
+{
+	memcpy(c->safe, c->done.next, sizeof(c->safe));
+	for (int p = 0; p < EVENT_PARTITIONS; p++)
+		c->safe_line[p] = c->done.anchor[p].offset;
+}
+
 static bool sync_journal(struct consumer *c, struct fail *fail)
 {
 	if (c->with->journal->file.unsynced_since != 0 && !journal_sync(c->with->journal, fail))
 		return false;
-	memcpy(c->safe, c->done.next, sizeof(c->safe));
+	note_safe(c);
 	return true;
 }
 
@@ -111,10 +121,28 @@ static bool store(struct consumer *c, struct fail *fail)
 	return true;
 }
 
+/* What librdkafka says where our offset is not in the log, or is in another one. */
+static bool is_lost(rd_kafka_resp_err_t error)
+{
+#if RD_KAFKA_VERSION >= 0x020100ff
+	if (error == RD_KAFKA_RESP_ERR__LOG_TRUNCATION)
+		return true;
+#endif
+	return error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
+}
+
+static bool is_no_topic(rd_kafka_resp_err_t error)
+{
+	return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+	       error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+	       error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
 /* An error in the place of a record. */
 static void note_error(struct consumer *c, const rd_kafka_message_t *record)
 {
 	const int32_t p = record->partition;
+	struct place *const place = c->with->place;
 
 	if (record->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
 		return;
@@ -122,12 +150,15 @@ static void note_error(struct consumer *c, const rd_kafka_message_t *record)
 		rd_kafka_err2name(record->err), rd_kafka_message_errstr(record));
 	if (p < 0 || p >= EVENT_PARTITIONS)
 		return;
-	if (record->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
-		c->lost[p] = true;
-	else
-		(void)snprintf(c->trouble[p], sizeof(c->trouble[p]), "partition %" PRId32 ": %s", p,
-			rd_kafka_err2str(record->err));
 	c->trouble_at[p] = clock_mono_ms();
+	if (is_lost(record->err)) {
+		resume_lost(&place->resume[p], &place->progress, c->trouble_at[p]);
+		return;
+	}
+	if (is_no_topic(record->err)) /* the one that comes may be another */
+		resume_check(&place->resume[p]);
+	(void)snprintf(c->trouble[p], sizeof(c->trouble[p]), "partition %" PRId32 ": %s", p,
+		rd_kafka_err2str(record->err));
 }
 
 /* Places one record, writing first where its line would not fit. */
@@ -139,6 +170,9 @@ static bool take_record(
 		return true;
 	}
 	c->trouble[record->partition][0] = '\0';
+	if (c->with->place->resume[record->partition].state == RESUME_LOOKING)
+		c->with->place->resume[record->partition].end =
+			topic_end(c->with->topic, record->partition);
 	if (!place_has_room(c->with->place, record) && !store(c, fail))
 		return false;
 	return c->abandoned || place_record(c->with->place, record, now_ms, fail);
@@ -153,35 +187,76 @@ static void publish(struct consumer *c)
 	counters_publish(c->with->counters, &c->done.counts);
 }
 
-/* A partition whose offset is gone is read from its earliest record, the other one goes on. */
-static bool return_to_earliest(struct consumer *c, struct fail *fail)
+/* The positions where reading goes on, or would have to begin. */
+static void positions(const struct consumer *c, int64_t from[static EVENT_PARTITIONS])
 {
+	const struct place *const place = c->with->place;
+
+	for (int p = 0; p < EVENT_PARTITIONS; p++)
+		from[p] = resume_position(&place->resume[p], &place->progress);
+}
+
+/* Reading of a partition begins again, the other one goes on where it is. */
+static bool begin_again(struct consumer *c, struct fail *fail)
+{
+	struct place *const place = c->with->place;
 	const int64_t now = clock_mono_ms();
-	bool any = false;
+	int64_t from[EVENT_PARTITIONS];
+	struct fail why = { 0 };
+	bool any = false, doubted = false;
 
-	for (int32_t p = 0; p < EVENT_PARTITIONS; p++)
-		any = any || c->lost[p];
-	if (!any || (c->reset_at != 0 && now - c->reset_at < RESET_MS))
-		return true;
-	c->reset_at = now;
-	for (int32_t p = 0; p < EVENT_PARTITIONS; p++) {
-		const int64_t wanted = c->done.next[p];
-
-		if (!c->lost[p])
-			continue;
-		c->lost[p] = false;
-		if (place_lost(c->with->place, p))
-			log_warning("consumer",
-				"Kafka has no such offset, reading goes on from the earliest "
-				"record "
-				"partition=%" PRId32 " offset=%" PRId64,
-				p, wanted);
-		else
-			log_repeating(&c->no_earliest, LOG_ERROR, "consumer",
-				"the earliest record is not found partition=%" PRId32, p);
+	for (int p = 0; p < EVENT_PARTITIONS; p++) {
+		any = any || resume_is_due(&place->resume[p], now);
+		doubted = doubted || place->resume[p].doubts > 0;
 	}
-	c->done = c->with->place->progress;
-	return topic_assign(c->with->topic, c->done.next, fail);
+	if (!any)
+		return true;
+	/* Whoever told us what to doubt may have been no leader any more. */
+	if (doubted && !topic_check(c->with->topic, ASK_MS, &why))
+		return true;
+	for (int p = 0; p < EVENT_PARTITIONS; p++) {
+		struct resume *const r = &place->resume[p];
+
+		if (r->replaced) {
+			/* CHECKPOINT HERE, before a line with a lower offset is written:
+			 * journal_checkpoint(c->with->journal, place_save(place), fail). */
+			r->replaced = false;
+		}
+		if (resume_is_due(r, now))
+			resume_begin(r, &place->progress, now);
+	}
+	c->done = place->progress;
+	positions(c, from);
+	return topic_assign(c->with->topic, from, fail);
+}
+
+/* What the group was told last decides nothing, but what it knows and the journal does not, a
+ * journal knew that is not this one as it is now. */
+static void hear_group(struct consumer *c)
+{
+	int64_t next[EVENT_PARTITIONS], line[EVENT_PARTITIONS];
+	struct counts *const counts = &c->with->place->progress.counts;
+
+	if (c->asked_at == 0)
+		return;
+	if (!topic_group_answer(c->with->topic, next, line)) {
+		if (clock_mono_ms() - c->asked_at > GROUP_MS)
+			c->asked_at = 0;
+		return;
+	}
+	c->asked_at = 0;
+	for (int32_t p = 0; p < EVENT_PARTITIONS; p++) {
+		/* Behind the last line there may have been copies, which the journal does not tell.
+		 */
+		if (line[p] >= 0 ? line[p] <= c->from_line[p] : next[p] <= c->from[p])
+			continue;
+		counts->group_ahead = c->done.counts.group_ahead = true;
+		log_error("consumer",
+			"the group is ahead of this journal: the journal was restored or cut, or "
+			"another one uses this GROUP_ID, or its offsets were reset; the journal "
+			"decides partition=%" PRId32 " group=%" PRId64 " journal=%" PRId64,
+			p, next[p], c->from[p]);
+	}
 }
 
 /* Says how Kafka does, once a look. */
@@ -202,17 +277,20 @@ static void look_around(struct consumer *c)
 	}
 	if (topic_is_away(c->with->topic) && !topic_check(c->with->topic, ASK_MS, &fail))
 		why = fail.text;
+	for (int p = 0; p < EVENT_PARTITIONS; p++)
+		resume_look(&c->with->place->resume[p], &c->with->place->progress,
+			topic_end(c->with->topic, p), now);
 	page_say(c->with->page, PAGE_KAFKA, why);
 }
 
 static bool commit_is_due(const struct consumer *c)
 {
-	return memcmp(c->safe, c->committed, sizeof(c->safe)) != 0;
+	return c->asked_at == 0 && memcmp(c->safe, c->committed, sizeof(c->safe)) != 0;
 }
 
 static void commit(struct consumer *c)
 {
-	if (!topic_commit(c->with->topic, c->safe, c->with->journal->file.synced))
+	if (!topic_commit(c->with->topic, c->safe, c->safe_line, c->with->journal->file.synced))
 		return;
 	memcpy(c->committed, c->safe, sizeof(c->committed));
 	c->commit_at = clock_mono_ms();
@@ -235,18 +313,27 @@ static bool turn(struct consumer *c, struct fail *fail)
 		return true;
 	if (journal_sync_wait(c->with->journal, c->with->sync_ms) <= 0 && !sync_journal(c, fail))
 		return false;
+	hear_group(c);
 	if (commit_is_due(c) && clock_mono_ms() - c->commit_at >= COMMIT_MS)
 		commit(c);
 	look_around(c);
-	return return_to_earliest(c, fail);
+	return begin_again(c, fail);
 }
 
-/* How long an idle consumer may wait: until the next sync or commit. */
+/* How long an idle consumer may wait: until the next sync or commit, or reading begins again. */
 static int idle_ms(const struct consumer *c)
 {
 	const int sync_ms = journal_sync_wait(c->with->journal, c->with->sync_ms);
+	int64_t wait_ms = sync_ms >= 0 && sync_ms < LOOK_MS ? sync_ms : LOOK_MS;
 
-	return sync_ms >= 0 && sync_ms < LOOK_MS ? sync_ms : LOOK_MS;
+	for (int p = 0; p < EVENT_PARTITIONS; p++) {
+		const struct resume *const r = &c->with->place->resume[p];
+		const int64_t left = r->again ? r->not_before - clock_mono_ms() : wait_ms;
+
+		if (left < wait_ms)
+			wait_ms = left > 0 ? left : 1;
+	}
+	return (int)wait_ms;
 }
 
 /* Asks for the topic until it is there as it has to be. False: a stop was wished first. */
@@ -273,21 +360,34 @@ static bool wait_for_topic(struct consumer *c)
 	return false;
 }
 
-static bool run(struct consumer *c, struct fail *fail)
+static void start_reading(struct consumer *c)
 {
-	page_say(c->with->page, PAGE_JOURNAL, NULL);
-	if (!wait_for_topic(c))
-		return true;
+	memcpy(c->from, c->done.next, sizeof(c->from));
+	for (int p = 0; p < EVENT_PARTITIONS; p++)
+		c->from_line[p] = c->done.anchor[p].offset;
 	log_info("consumer",
 		"reads partition 0 from %" PRId64 ", partition 1 from %" PRId64
 		" (-1: the earliest record)",
-		c->done.next[0], c->done.next[1]);
-	if (!topic_assign(c->with->topic, c->done.next, fail))
+		c->from[0], c->from[1]);
+	topic_ask_group(c->with->topic);
+	c->asked_at = clock_mono_ms();
+}
+
+static bool run(struct consumer *c, struct fail *fail)
+{
+	int64_t from[EVENT_PARTITIONS];
+
+	page_say(c->with->page, PAGE_JOURNAL, NULL);
+	if (!wait_for_topic(c))
+		return true;
+	start_reading(c);
+	if (!begin_again(c, fail))
 		return false;
 	while (!stop_requested()) {
 		if (!turn(c, fail))
 			return false;
-		topic_wait(c->with->topic, c->done.next, idle_ms(c));
+		positions(c, from);
+		topic_wait(c->with->topic, from, idle_ms(c));
 	}
 	if (!sync_journal(c, fail))
 		return false;
@@ -308,7 +408,7 @@ bool consumer_run(const struct consumer_parts *parts, struct fail *fail)
 		return fail_set(fail, FAIL_FATAL, "out of memory");
 	c->with = parts;
 	c->done = parts->place->progress;
-	memcpy(c->safe, c->done.next, sizeof(c->safe));
+	note_safe(c);
 	for (int p = 0; p < EVENT_PARTITIONS; p++)
 		c->committed[p] = NOT_TOLD;
 	done = run(c, fail);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metrics-consumer/checksum.h"
 #include "process/clock.h"
 
 #define HEAD_MAX  768         /* bytes of a line without key and value: a source escaped, numbers */
@@ -47,6 +48,57 @@ static uint64_t mix_json(uint64_t hash, const json_t *hex)
 
 #define HASH_START 14695981039346656037u
 
+const char *dead_letter_reason(int reason)
+{
+	assert(reason > EVENT_SOUND && reason < DEAD_REASONS);
+	return reason == DEAD_ALTERED ? "altered" : event_flaw_name((enum event_flaw)reason);
+}
+
+static int reason_of(const char *name)
+{
+	for (int reason = EVENT_SOUND + 1; reason < DEAD_REASONS; reason++) {
+		if (strcmp(name, dead_letter_reason(reason)) == 0)
+			return reason;
+	}
+	return DEAD_UNKNOWN;
+}
+
+uint32_t dead_letter_checksum(const void *value, size_t length)
+{
+	return checksum32(value ? value : "", length < DEAD_VALUE_MAX ? length : DEAD_VALUE_MAX);
+}
+
+static int nibble(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Of the bytes that a hex text stands for; false where it is none. */
+static bool checksum_hex(const json_t *hex, uint32_t *checksum)
+{
+	const char *const text = json_is_string(hex) ? json_string_value(hex) : "";
+	const size_t length = json_is_string(hex) ? json_string_length(hex) : 0;
+	unsigned char piece[4096];
+	XXH3_state_t state;
+	size_t count = 0;
+
+	(void)XXH3_64bits_reset(&state);
+	for (size_t i = 0; i + 1 < length; i += 2) {
+		const int high = nibble(text[i]), low = nibble(text[i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		piece[count++] = (unsigned char)(high << 4 | low);
+		if (count == sizeof(piece)) {
+			(void)XXH3_64bits_update(&state, piece, count);
+			count = 0;
+		}
+	}
+	(void)XXH3_64bits_update(&state, piece, count);
+	*checksum = (uint32_t)XXH3_64bits_digest(&state);
+	return length % 2 == 0;
+}
+
 bool dead_letter_parse(const char *bytes, size_t length, struct dead_record *record,
 	char source[static SOURCE_MAX])
 {
@@ -63,11 +115,13 @@ bool dead_letter_parse(const char *bytes, size_t length, struct dead_record *rec
 	good = good && (json_is_string(value) || json_is_null(value)) &&
 	       clock_parse(time, strlen(time), &record->time_ms) && partition >= 0 &&
 	       partition < EVENT_PARTITIONS && offset >= 0 && id >= 0 &&
-	       strlen(name) < SOURCE_MAX && (*name != '\0') == (id > 0);
+	       strlen(name) < SOURCE_MAX && (*name != '\0') == (id > 0) &&
+	       checksum_hex(value, &record->checksum);
 	if (good) {
 		record->partition = (int32_t)partition;
 		record->offset = offset;
 		record->id = id;
+		record->reason = reason_of(reason);
 		record->hash = mix_json(mix_json(HASH_START, key), value);
 		strcpy(source, name);
 	}
@@ -245,7 +299,6 @@ bool dead_letter_add(struct dead_letter *dead, const struct dead_record *record,
 		(record->key_length < DEAD_VALUE_MAX ? record->key_length : DEAD_VALUE_MAX) +
 		(record->length < DEAD_VALUE_MAX ? record->length : DEAD_VALUE_MAX);
 
-	assert(record->flaw != EVENT_SOUND);
 	assert(record->partition >= 0 && record->partition < EVENT_PARTITIONS);
 	if (!make_room(dead, HEAD_MAX + 2 * kept, fail))
 		return false;
@@ -259,7 +312,8 @@ bool dead_letter_add(struct dead_letter *dead, const struct dead_record *record,
 		(void)snprintf(text, sizeof(text), ",\"id\":%" PRId64, record->id);
 		put(dead, text);
 	}
-	(void)snprintf(text, sizeof(text), ",\"reason\":\"%s\"", event_flaw_name(record->flaw));
+	(void)snprintf(
+		text, sizeof(text), ",\"reason\":\"%s\"", dead_letter_reason(record->reason));
 	put(dead, text);
 	if (record->length > DEAD_VALUE_MAX) {
 		(void)snprintf(text, sizeof(text), ",\"length\":%zu", record->length);

@@ -1,4 +1,5 @@
-/* metrics-consumer/dead_letter.h - the records that are no events, each with its flaw.
+/* metrics-consumer/dead_letter.h - the records that get no line in the journal, each with why:
+ * it is no event, or its number is known with other bytes.
  *
  * One JSON object a line: time, partition, offset, source and id where there are any, reason,
  * and key and value in hex, so that `jq -r .value_hex | xxd -r -p` gives the bytes back. It is
@@ -20,16 +21,22 @@
 #define DEAD_VALUE_MAX (16 * 1024 * 1024) /* bytes of a key or value that are kept */
 #define DEAD_KNOWN_MAX 1048576 /* remembered of the file; further ones may be written twice */
 
+/* Why a record is put aside: an enum event_flaw, or one of these. */
+#define DEAD_ALTERED EVENT_FLAWS /* the number is known, and had other bytes */
+#define DEAD_REASONS (EVENT_FLAWS + 1)
+#define DEAD_UNKNOWN 0 /* read from the file: a reason of another version */
+
 struct dead_record {
 	int64_t time_ms; /* when it was put aside */
 	int32_t partition;
 	int64_t offset;
 	const char *source; /* "" and id 0 where it has none */
 	int64_t id;
-	enum event_flaw flaw;
+	int reason;              /* an enum event_flaw, or DEAD_... */
 	const void *key, *value; /* NULL where there is none */
 	size_t key_length, length;
-	uint64_t hash; /* of a line in the file: of its key and value */
+	uint64_t hash;     /* of a line in the file: of its key and value */
+	uint32_t checksum; /* the same: dead_letter_checksum of its value */
 };
 
 struct dead_place { /* of a dead letter that may be read again */
@@ -46,8 +53,13 @@ struct dead_letter {
 	size_t length, room;
 };
 
-/* Called with partition, offset, source, id and hash of each dead letter in the file, in order;
- * the rest of @record is zero. False: the line cannot be one of ours. */
+/* The reason as it stands in the file: an event's flaw by its name, or "altered". */
+const char *dead_letter_reason(int reason);
+/* checksum32 of as much of a value as a dead letter keeps. */
+uint32_t dead_letter_checksum(const void *value, size_t length);
+
+/* Called with partition, offset, source, id, reason, hash and checksum of each dead letter in the
+ * file, in order; the rest of @record is zero. False: the line cannot be one of ours. */
 typedef bool dead_letter_seen(void *context, const struct dead_record *record);
 
 /* Opens the file and reads it all, as journal_open does. What stands at or behind the journal's

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "kafka/client/headers.h"
+#include "metrics-consumer/checksum.h"
 #include "metrics-consumer/topic.h"
+#include "process/clock.h"
 
 bool place_open(struct place *place, struct dead_letter *dead, struct fail *fail)
 {
@@ -17,7 +19,8 @@ bool place_open(struct place *place, struct dead_letter *dead, struct fail *fail
 	for (int32_t p = 0; p < EVENT_PARTITIONS; p++) {
 		place->progress.next[p] = TOPIC_EARLIEST;
 		place->progress.counts.lag[p] = -1;
-		place->expected[p] = -1;
+		place->progress.anchor[p].offset = -1;
+		resume_init(&place->resume[p], p);
 	}
 	if (place->sources && place->reader && place->lines)
 		return true;
@@ -35,25 +38,27 @@ void place_close(struct place *place)
 	place->lines = place->flat = NULL;
 }
 
-/* Takes a number into what is known. A source beyond the bound has none that could be known. */
-static enum source_verdict take_number(
-	struct place *place, const char *source, size_t length, int64_t id, bool *tracked)
+/* A source beyond the bound is not kept, and none of its numbers can be known. */
+static struct source *find_source(struct place *place, const char *name, size_t length)
 {
-	struct source *const s = sources_find(place->sources, source, length);
-	enum source_verdict verdict;
+	struct source *const s = sources_find(place->sources, name, length);
 
-	*tracked = s != NULL;
-	if (!s) {
+	if (!s)
 		log_repeating(&place->untracked, LOG_WARNING, "consumer",
 			"more than %d sources: copies of further ones are not recognised "
 			"source=%.*s",
-			SOURCES_MAX, (int)length, source);
-		return SOURCE_NEW;
-	}
-	verdict = sources_take(place->sources, s, id);
+			SOURCES_MAX, (int)length, name);
+	return s;
+}
+
+static enum source_verdict take_number(struct place *place, struct source *s, int64_t id)
+{
+	const enum source_verdict verdict = sources_take(place->sources, s, id);
+
+	place->progress.counts.missing = sources_missing(place->sources);
 	if (sources_merged(place->sources) > place->merged) {
 		place->merged = sources_merged(place->sources);
-		log_repeating(&place->forgotten, LOG_WARNING, "consumer",
+		log_repeating(&place->too_many_ranges, LOG_WARNING, "consumer",
 			"more than %d missing ranges: copies of the oldest numbers are not "
 			"recognised source=%s",
 			SOURCES_MISSING_MAX, s->name);
@@ -61,27 +66,68 @@ static enum source_verdict take_number(
 	return verdict;
 }
 
+static void note(struct place *place, struct source *s, int64_t id, uint32_t checksum)
+{
+	sources_note(place->sources, s, id, checksum);
+	if (sources_forgotten(place->sources) > place->forgotten) {
+		if (place->forgotten == 0)
+			log_warning("consumer",
+				"more than %d recent events: of a source that was not heard of for "
+				"long, altered copies are not recognised",
+				SOURCES_RECENT_ALL);
+		place->forgotten = sources_forgotten(place->sources);
+	}
+}
+
+static void set_anchor(struct anchor *anchor, int64_t offset, const char *source, size_t length,
+	int64_t id, uint32_t checksum)
+{
+	assert(length < sizeof(anchor->source));
+	anchor->offset = offset;
+	anchor->id = id;
+	anchor->checksum = checksum;
+	memcpy(anchor->source, source, length);
+	anchor->source[length] = '\0';
+}
+
 bool place_recall_line(void *context, const struct line *line)
 {
 	struct place *const place = context;
-	bool tracked;
+	struct source *s;
+	uint32_t checksum;
+	enum event_type type = EVENT_OTHER;
 
 	if (line->partition >= EVENT_PARTITIONS || line->source_length >= SOURCE_MAX ||
 		line->offset == INT64_MAX)
 		return false;
+	checksum = checksum32(line->value, line->length);
 	place->progress.next[line->partition] = line->offset + 1;
-	if (line->source_length > 0)
-		(void)take_number(place, line->source, line->source_length, line->id, &tracked);
+	set_anchor(&place->progress.anchor[line->partition], line->offset,
+		line->source ? line->source : "", line->source_length, line->id, checksum);
+	if (line->source_length > 0) {
+		s = find_source(place, line->source, line->source_length);
+		if (s && take_number(place, s, line->id) != SOURCE_COPY)
+			note(place, s, line->id, checksum);
+	}
+	if (event_decode(place->reader, line->value, line->length, &place->event) == EVENT_SOUND)
+		type = place->event.type;
+	place->progress.counts.ever.events[type][line->partition]++;
 	return true;
 }
 
 bool place_recall_dead(void *context, const struct dead_record *record)
 {
-	bool tracked;
+	struct place *const place = context;
+	struct source *s;
 
-	if (record->id > 0)
-		(void)take_number(
-			context, record->source, strlen(record->source), record->id, &tracked);
+	place->progress.counts.ever.dead[record->reason]++;
+	/* An altered one is not its number's first record, and that one may not be in the journal
+	 * yet: it is written after its dead letters. */
+	if (record->id == 0 || record->reason == DEAD_ALTERED)
+		return true;
+	s = find_source(place, record->source, strlen(record->source));
+	if (s && take_number(place, s, record->id) != SOURCE_COPY)
+		note(place, s, record->id, record->checksum);
 	return true;
 }
 
@@ -105,8 +151,7 @@ static bool grow(char **bytes, size_t *room, size_t needed, struct fail *fail)
 }
 
 static bool put_aside(struct place *place, const rd_kafka_message_t *record,
-	const struct record_headers *headers, enum event_flaw flaw, int64_t now_ms,
-	struct fail *fail)
+	const struct record_headers *headers, int reason, int64_t now_ms, struct fail *fail)
 {
 	struct counts *const counts = &place->progress.counts;
 	const struct dead_record dead = { .time_ms = now_ms,
@@ -114,7 +159,7 @@ static bool put_aside(struct place *place, const rd_kafka_message_t *record,
 		.offset = record->offset,
 		.source = headers->source,
 		.id = headers->id,
-		.flaw = flaw,
+		.reason = reason,
 		.key = record->key,
 		.key_length = record->key_len,
 		.value = record->payload,
@@ -124,7 +169,13 @@ static bool put_aside(struct place *place, const rd_kafka_message_t *record,
 		counts->repeats++; /* read again after a crash */
 		return true;
 	}
-	counts->dead[flaw]++;
+	if (reason == DEAD_ALTERED)
+		log_repeating(&place->altered, LOG_ERROR, "consumer",
+			"a known number came with other bytes, they are in the dead letter "
+			"source=%s id=%" PRId64 " partition=%" PRId32 " offset=%" PRId64,
+			headers->source, headers->id, record->partition, record->offset);
+	counts->dead[reason]++;
+	counts->ever.dead[reason]++;
 	return dead_letter_add(place->dead, &dead, fail);
 }
 
@@ -135,14 +186,17 @@ static void count_event(struct place *place, const rd_kafka_message_t *record)
 
 	counts->journaled++;
 	counts->events[type][record->partition]++;
+	counts->ever.events[type][record->partition]++;
 	if (type != EVENT_OTHER && event_partition(type) != record->partition)
 		counts->misplaced++;
 }
 
-static void add_line(struct place *place, const rd_kafka_message_t *record,
+/* Gives the value's checksum. */
+static uint32_t add_line(struct place *place, const rd_kafka_message_t *record,
 	const struct record_headers *headers, const char *value, size_t length, int64_t now_ms)
 {
 	const int64_t at_ms = headers->time_ms >= 0 ? headers->time_ms : place->event.at_ms;
+	const uint32_t checksum = checksum32(value, length);
 	const struct line line = { .time_ms = now_ms,
 		.partition = record->partition,
 		.offset = record->offset,
@@ -155,14 +209,22 @@ static void add_line(struct place *place, const rd_kafka_message_t *record,
 
 	assert(place->room - place->length >= LINE_HEAD_MAX + length);
 	place->length += line_write(&place->second, &line, place->lines + place->length);
+	set_anchor(&place->progress.anchor[record->partition], record->offset, line.source,
+		line.source_length, line.id, checksum);
 	count_event(place, record);
+	return checksum;
+}
+
+static bool has_breaks(const char *value, size_t length)
+{
+	return memchr(value, '\n', length) || memchr(value, '\r', length);
 }
 
 /* A value with line breaks would be several lines. *value and *length become one without;
  * length 0 where that cannot be had. */
 static bool flatten(struct place *place, const char **value, size_t *length, struct fail *fail)
 {
-	if (!memchr(*value, '\n', *length) && !memchr(*value, '\r', *length))
+	if (!has_breaks(*value, *length))
 		return true;
 	if (!grow(&place->flat, &place->flat_room, *length, fail))
 		return false;
@@ -171,28 +233,26 @@ static bool flatten(struct place *place, const char **value, size_t *length, str
 	return true;
 }
 
-/* The first record after a hole says how large it is. */
-static void tell_hole(struct place *place, const rd_kafka_message_t *record)
+/* Whether the record's value is the one with this checksum: as it is, or as its line holds it. */
+static bool compare_value(struct place *place, const rd_kafka_message_t *record, uint32_t checksum,
+	bool *same, struct fail *fail)
 {
-	int64_t *const expected = &place->expected[record->partition];
+	const char *value = record->payload;
+	size_t length = record->len;
 
-	if (*expected < 0)
-		return;
-	if (record->offset > *expected)
-		log_warning("consumer",
-			"records are gone from Kafka that were not read partition=%" PRId32
-			" from=%" PRId64 " to=%" PRId64,
-			record->partition, *expected, record->offset - 1);
-	else
-		log_warning("consumer",
-			"the topic was cut or made anew, what is known is dropped "
-			"partition=%" PRId32 " expected=%" PRId64 " earliest=%" PRId64,
-			record->partition, *expected, record->offset);
-	*expected = -1;
+	*same = dead_letter_checksum(value, length) == checksum;
+	if (*same || !value || !has_breaks(value, length) ||
+		event_decode(place->reader, value, length, &place->event) != EVENT_SOUND)
+		return true;
+	if (!flatten(place, &value, &length, fail))
+		return false;
+	*same = checksum32(value, length) == checksum;
+	return true;
 }
 
+/* A record that is not known becomes a line or a dead letter. *checksum is of what is kept. */
 static bool place_new(struct place *place, const rd_kafka_message_t *record,
-	const struct record_headers *headers, int64_t now_ms, struct fail *fail)
+	const struct record_headers *headers, int64_t now_ms, uint32_t *checksum, struct fail *fail)
 {
 	const char *value = record->payload;
 	size_t length = record->len;
@@ -206,51 +266,136 @@ static bool place_new(struct place *place, const rd_kafka_message_t *record,
 		if (length == 0)
 			flaw = EVENT_NOT_JSON;
 	}
-	if (flaw != EVENT_SOUND)
-		return put_aside(place, record, headers, flaw, now_ms, fail);
+	if (flaw != EVENT_SOUND) {
+		*checksum = dead_letter_checksum(record->payload, record->len);
+		return put_aside(place, record, headers, (int)flaw, now_ms, fail);
+	}
 	if (!grow(&place->lines, &place->room, place->length + LINE_HEAD_MAX + length, fail))
 		return false;
-	add_line(place, record, headers, value, length, now_ms);
+	*checksum = add_line(place, record, headers, value, length, now_ms);
+	return true;
+}
+
+/* A record whose number is known: a copy, or something else under its name. */
+static bool place_known(struct place *place, const rd_kafka_message_t *record,
+	const struct record_headers *headers, const struct source *source, int64_t now_ms,
+	struct fail *fail)
+{
+	uint32_t checksum;
+	bool same = true;
+
+	if (source_checksum(source, headers->id, &checksum) &&
+		!compare_value(place, record, checksum, &same, fail))
+		return false;
+	if (!same)
+		return put_aside(place, record, headers, DEAD_ALTERED, now_ms, fail);
+	place->progress.counts.repeats++;
+	return true;
+}
+
+/* Whether the record is the one our last line of its partition was made of. */
+static bool compare_anchor(
+	struct place *place, const rd_kafka_message_t *record, bool *same, struct fail *fail)
+{
+	const struct anchor *const anchor = &place->progress.anchor[record->partition];
+	struct record_headers headers;
+
+	headers_read(record, &headers);
+	*same = headers.id == anchor->id && strcmp(headers.source, anchor->source) == 0;
+	return !*same || compare_value(place, record, anchor->checksum, same, fail);
+}
+
+/* Whether reading is where this record is next. */
+static bool is_next(
+	struct place *place, const rd_kafka_message_t *record, bool *next, struct fail *fail)
+{
+	struct resume *const r = &place->resume[record->partition];
+	struct progress *const progress = &place->progress;
+	const bool reading = !r->again && r->state == RESUME_READING;
+	bool is_anchor = false;
+
+	if (resume_wants_anchor(r, progress, record->offset) &&
+		!compare_anchor(place, record, &is_anchor, fail))
+		return false;
+	*next = resume_takes(r, progress, record->offset, is_anchor);
+	if (!*next && reading && record->offset >= r->known_to)
+		log_repeating(&place->stale, LOG_WARNING, "consumer",
+			"an offset came twice partition=%" PRId32 " offset=%" PRId64,
+			record->partition, record->offset);
+	return true;
+}
+
+/* Numbers between the highest known and this one are not there. False: first they are looked for
+ * a second time. */
+static bool pass_over(struct place *place, const rd_kafka_message_t *record,
+	const struct source *source, int64_t id)
+{
+	const int64_t first = source->highest + 1;
+
+	if (source->highest == 0) {
+		log_repeating(&place->began_late, LOG_WARNING, "consumer",
+			"the first record of a source is not its number 1 source=%s first=%" PRId64
+			" partition=%" PRId32 " offset=%" PRId64,
+			source->name, id, record->partition, record->offset);
+		return true;
+	}
+	if (!resume_believes_hole(&place->resume[record->partition], &place->progress,
+		    record->offset, id, clock_mono_ms()))
+		return false;
+	place->progress.counts.ever.number_holes++;
+	log_repeating(&place->passed_over, LOG_ERROR, "consumer",
+		"numbers of a source are missing source=%s first=%" PRId64 " last=%" PRId64
+		" partition=%" PRId32 " offset=%" PRId64,
+		source->name, first, id - 1, record->partition, record->offset);
+	return true;
+}
+
+static bool place_next(struct place *place, const rd_kafka_message_t *record,
+	const struct record_headers *headers, int64_t now_ms, struct fail *fail)
+{
+	struct progress *const progress = &place->progress;
+	struct source *const source =
+		headers->id > 0 ? find_source(place, headers->source, strlen(headers->source))
+				: NULL;
+	const uint64_t journaled = progress->counts.journaled;
+	enum source_verdict verdict = SOURCE_NEW;
+	uint32_t checksum;
+
+	if (source && headers->id - 1 > source->highest &&
+		!pass_over(place, record, source, headers->id))
+		return true;
+	progress->next[record->partition] = record->offset + 1;
+	progress->counts.taken++;
+	if (source)
+		verdict = take_number(place, source, headers->id);
+	if (verdict == SOURCE_COPY)
+		return place_known(place, record, headers, source, now_ms, fail);
+	if (!place_new(place, record, headers, now_ms, &checksum, fail))
+		return false;
+	if (source)
+		note(place, source, headers->id, checksum);
+	if (progress->counts.journaled > journaled) {
+		progress->counts.late += verdict == SOURCE_LATE;
+		progress->counts.nameless += headers->id == 0;
+		progress->counts.untracked += headers->id > 0 && !source;
+	}
 	return true;
 }
 
 bool place_record(
 	struct place *place, const rd_kafka_message_t *record, int64_t now_ms, struct fail *fail)
 {
-	struct progress *const progress = &place->progress;
-	enum source_verdict verdict = SOURCE_NEW;
 	struct record_headers headers;
-	uint64_t journaled;
-	bool tracked = false;
+	bool next;
 
 	assert(record->err == RD_KAFKA_RESP_ERR_NO_ERROR);
 	assert(record->partition >= 0 && record->partition < EVENT_PARTITIONS);
-	if (record->offset < progress->next[record->partition]) {
-		log_repeating(&place->stale, LOG_WARNING, "consumer",
-			"an offset came twice partition=%" PRId32 " offset=%" PRId64,
-			record->partition, record->offset);
-		return true;
-	}
-	tell_hole(place, record);
-	headers_read(record, &headers);
-	progress->next[record->partition] = record->offset + 1;
-	progress->counts.taken++;
-	if (headers.id > 0)
-		verdict = take_number(
-			place, headers.source, strlen(headers.source), headers.id, &tracked);
-	if (verdict == SOURCE_COPY) {
-		progress->counts.repeats++;
-		return true;
-	}
-	journaled = progress->counts.journaled;
-	if (!place_new(place, record, &headers, now_ms, fail))
+	if (!is_next(place, record, &next, fail))
 		return false;
-	if (progress->counts.journaled > journaled) {
-		progress->counts.late += verdict == SOURCE_LATE;
-		progress->counts.nameless += headers.id == 0;
-		progress->counts.untracked += headers.id > 0 && !tracked;
-	}
-	return true;
+	if (!next)
+		return true;
+	headers_read(record, &headers);
+	return place_next(place, record, &headers, now_ms, fail);
 }
 
 void place_written(struct place *place)
@@ -270,17 +415,4 @@ void place_written(struct place *place)
 		place->flat = NULL;
 		place->flat_room = 0;
 	}
-}
-
-bool place_lost(struct place *place, int32_t partition)
-{
-	int64_t *const next = &place->progress.next[partition];
-
-	if (*next == TOPIC_EARLIEST)
-		return false;
-	if (place->expected[partition] < 0)
-		place->expected[partition] = *next;
-	*next = TOPIC_EARLIEST;
-	place->progress.counts.holes++;
-	return true;
 }

@@ -1,12 +1,18 @@
 /* metrics-consumer/place.h - where a record goes: a line for the journal, a dead letter, or
  * nowhere, because it is known already.
  *
- * Here is what the consumer remembers: the position in each partition, and the numbers of each
- * source. Both are recalled from the files at start. Placing runs ahead of the files; what it
- * made waits in memory until the consumer has written it. One thread. */
+ * Here is what the consumer remembers: the position in each partition and the last line before it,
+ * the numbers of each source, and the checksums of recent ones. All of it is recalled from the
+ * checkpoint and the files at start. Placing runs ahead of the files; what it made waits in memory
+ * until the consumer has written it. One thread.
+ *
+ * A known number with the bytes it had, or with bytes that nobody remembers, is a copy and dropped.
+ * With other bytes it is a dead letter, "altered". A record without a number cannot be known: where
+ * a topic that was cut or made anew is read again, its line may be there twice. */
 #ifndef METRICS_CONSUMER_PLACE_H
 #define METRICS_CONSUMER_PLACE_H
 
+#include <jansson.h>
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,17 +21,13 @@
 #include "metrics-consumer/counters.h"
 #include "metrics-consumer/dead_letter.h"
 #include "metrics-consumer/line.h"
+#include "metrics-consumer/resume.h"
 #include "metrics-consumer/sources.h"
 #include "process/fail.h"
 #include "process/log.h"
 
 #define PLACE_ROOM                                                                                 \
 	1048576 /* bytes of lines that wait to be written; one long record may take more */
-
-struct progress {
-	struct counts counts;
-	int64_t next[EVENT_PARTITIONS]; /* offset, or TOPIC_EARLIEST */
-};
 
 struct place {
 	struct dead_letter *dead; /* borrowed */
@@ -36,12 +38,11 @@ struct place {
 	size_t length, room;
 	char *flat; /* a value without its line breaks */
 	size_t flat_room;
-	int64_t expected[EVENT_PARTITIONS]; /* the offset that was lost, until reading goes on; or
-					       -1 */
+	struct resume resume[EVENT_PARTITIONS];
 	struct line_second second;
 	struct event event;
-	uint64_t merged;
-	struct log_repeat untracked, stale, forgotten;
+	uint64_t merged, forgotten;
+	struct log_repeat untracked, stale, too_many_ranges, altered, passed_over, began_late;
 };
 
 /* Starts with nothing known. */
@@ -52,6 +53,13 @@ void place_close(struct place *place);
 bool place_recall_line(void *place, const struct line *line);
 bool place_recall_dead(void *place, const struct dead_record *record);
 
+/* What the place knows, as the checkpoint keeps it, of what was written; nothing may wait. A new
+ * reference, or NULL: out of memory. */
+json_t *place_save(const struct place *place);
+/* Into a place that was just opened, before anything is recalled. FAIL_REFUSE names what cannot
+ * be; the place is then of no use. */
+bool place_restore(struct place *place, const json_t *state, struct fail *fail);
+
 /* Whether the lines of @record still fit; if not, write the lines first. */
 bool place_has_room(const struct place *place, const rd_kafka_message_t *record);
 /* Places one record that carries no error. Fails only without memory. */
@@ -59,9 +67,5 @@ bool place_record(
 	struct place *place, const rd_kafka_message_t *record, int64_t now_ms, struct fail *fail);
 /* The lines were written. */
 void place_written(struct place *place);
-
-/* Kafka no longer has our offset: reading goes on from the earliest record, and what is known
- * is dropped. False where the earliest is what we asked for. */
-bool place_lost(struct place *place, int32_t partition);
 
 #endif

@@ -14,10 +14,12 @@
 #include "process/log.h"
 #include "process/stop.h"
 
-#define STALL_MS 3 /* without a record, after a queue that may have been full: it was */
+#define STALL_MS     3 /* without a record, after a queue that may have been full: it was */
+#define ASK_GROUP_MS 5000
 
 struct topic {
 	const struct kafka_settings *kafka;
+	const char *group;
 	rd_kafka_t *client;
 	rd_kafka_queue_t *queue;
 	int wake;  /* eventfd: readable when the queue was empty and is not */
@@ -28,6 +30,7 @@ struct topic {
 	bool was_full;
 	bool away;
 	bool committing;
+	rd_kafka_queue_t *answers; /* to the question where the group is; NULL: not asked */
 	struct log_repeat commit_failed;
 };
 
@@ -132,6 +135,7 @@ bool topic_open(struct topic **topic, const struct kafka_settings *kafka, const 
 	if (!t)
 		return fail_set(fail, FAIL_FATAL, "out of memory");
 	t->kafka = kafka;
+	t->group = group;
 	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (t->wake < 0) {
 		fail_errno(fail, FAIL_FATAL, errno, "eventfd");
@@ -159,6 +163,8 @@ void topic_close(struct topic **topic)
 
 	if (!t)
 		return;
+	if (t->answers)
+		rd_kafka_queue_destroy(t->answers);
 	rd_kafka_queue_io_event_enable(t->queue, -1, NULL, 0);
 	rd_kafka_queue_destroy(t->queue);
 	/* Closing the consumer would wait for the coordinator: there is nothing to leave. */
@@ -274,16 +280,86 @@ bool topic_is_away(const struct topic *t)
 	return t->away;
 }
 
-bool topic_commit(struct topic *t, const int64_t next[static EVENT_PARTITIONS], int64_t synced)
+void topic_ask_group(struct topic *t)
+{
+	rd_kafka_ListConsumerGroupOffsets_t *request = NULL;
+	rd_kafka_AdminOptions_t *options = NULL;
+	rd_kafka_topic_partition_list_t *const list =
+		make_list(t, (const int64_t[EVENT_PARTITIONS]){ 0 });
+	char why[256];
+
+	assert(!t->answers);
+	request = rd_kafka_ListConsumerGroupOffsets_new(t->group, list);
+	options = rd_kafka_AdminOptions_new(t->client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+	t->answers = rd_kafka_queue_new(t->client);
+	if (request && options && t->answers) {
+		(void)rd_kafka_AdminOptions_set_request_timeout(
+			options, ASK_GROUP_MS, why, sizeof(why));
+		rd_kafka_ListConsumerGroupOffsets(t->client, &request, 1, options, t->answers);
+	}
+	if (options)
+		rd_kafka_AdminOptions_destroy(options);
+	if (request)
+		rd_kafka_ListConsumerGroupOffsets_destroy(request);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* As topic_commit wrote it; -1 where somebody else did. */
+static int64_t line_of(const rd_kafka_topic_partition_t *partition)
+{
+	const char *const text = partition->metadata;
+	int64_t line;
+	char copy[64];
+
+	if (!text || partition->metadata_size >= sizeof(copy))
+		return -1;
+	memcpy(copy, text, partition->metadata_size);
+	copy[partition->metadata_size] = '\0';
+	return sscanf(copy, "synced=%*d line=%" SCNd64, &line) == 1 ? line : -1;
+}
+
+bool topic_group_answer(struct topic *t, int64_t next[static EVENT_PARTITIONS],
+	int64_t line[static EVENT_PARTITIONS])
+{
+	rd_kafka_event_t *const event = t->answers ? rd_kafka_queue_poll(t->answers, 0) : NULL;
+	const rd_kafka_ListConsumerGroupOffsets_result_t *result;
+	const rd_kafka_topic_partition_list_t *list = NULL;
+	const rd_kafka_group_result_t **groups;
+	size_t count = 0;
+
+	if (!event)
+		return false;
+	for (int p = 0; p < EVENT_PARTITIONS; p++)
+		next[p] = line[p] = -1;
+	result = rd_kafka_event_ListConsumerGroupOffsets_result(event);
+	groups = result ? rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count) : NULL;
+	if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		log_debug("consumer", "where the group is: %s", rd_kafka_event_error_string(event));
+	else if (count == 1)
+		list = rd_kafka_group_result_partitions(groups[0]);
+	for (int i = 0; list && i < list->cnt; i++) {
+		const rd_kafka_topic_partition_t *const p = &list->elems[i];
+
+		if (p->err != RD_KAFKA_RESP_ERR_NO_ERROR || p->offset < 0 || p->partition < 0 ||
+			p->partition >= EVENT_PARTITIONS)
+			continue;
+		next[p->partition] = p->offset;
+		line[p->partition] = line_of(p);
+	}
+	rd_kafka_event_destroy(event);
+	return true;
+}
+
+bool topic_commit(struct topic *t, const int64_t next[static EVENT_PARTITIONS],
+	const int64_t line[static EVENT_PARTITIONS], int64_t synced)
 {
 	rd_kafka_topic_partition_list_t *list;
 	rd_kafka_resp_err_t error;
-	char text[48];
+	char text[64];
 
 	if (t->committing)
 		return false;
 	list = make_list(t, next);
-	(void)snprintf(text, sizeof(text), "synced=%" PRId64, synced);
 	for (int i = list->cnt - 1; i >= 0; i--) {
 		rd_kafka_topic_partition_t *const p = &list->elems[i];
 
@@ -291,6 +367,8 @@ bool topic_commit(struct topic *t, const int64_t next[static EVENT_PARTITIONS], 
 			(void)rd_kafka_topic_partition_list_del_by_idx(list, i);
 			continue;
 		}
+		(void)snprintf(text, sizeof(text), "synced=%" PRId64 " line=%" PRId64, synced,
+			line[p->partition]);
 		p->metadata = strdup(text);
 		p->metadata_size = p->metadata ? strlen(text) : 0;
 	}
@@ -318,6 +396,16 @@ void topic_commit_finish(struct topic *t, int wait_ms)
 		if (t->committing && count <= 0 && poll(&on, 1, (int)left) > 0)
 			(void)!read(t->wake, &wakes, sizeof(wakes));
 	}
+}
+
+int64_t topic_end(struct topic *t, int32_t partition)
+{
+	int64_t low, high;
+
+	if (rd_kafka_get_watermark_offsets(t->client, t->kafka->topic, partition, &low, &high) !=
+		RD_KAFKA_RESP_ERR_NO_ERROR)
+		return -1;
+	return high < 0 ? -1 : high;
 }
 
 int64_t topic_lag(struct topic *t, int32_t partition, int64_t next)

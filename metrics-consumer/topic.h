@@ -1,8 +1,8 @@
 /* metrics-consumer/topic.h - the way to the topic: two partitions, assigned for good, taken in
  * batches, and told afterwards how far we are.
  *
- * The group is a name under which offsets are stored for lag tools; nobody joins it, and no
- * position is ever read from it. One thread. */
+ * The group is a name under which offsets are stored for lag tools; nobody joins it, and what is
+ * read from it decides nothing. One thread. */
 #ifndef METRICS_CONSUMER_TOPIC_H
 #define METRICS_CONSUMER_TOPIC_H
 
@@ -22,7 +22,7 @@ struct topic;
 /* The properties our promises stand on, for kafka_settings_check. */
 extern const struct kafka_property *const topic_fixed[];
 
-/* Makes the client; asks nobody. Borrows @kafka and its texts until topic_close. */
+/* Makes the client; asks nobody. Borrows @kafka, its texts and @group until topic_close. */
 bool topic_open(struct topic **topic, const struct kafka_settings *kafka, const char *group,
 	struct fail *fail);
 void topic_close(struct topic **topic);
@@ -44,15 +44,25 @@ void topic_wait(struct topic *topic, const int64_t next[static EVENT_PARTITIONS]
 /* All brokers went away, and none has answered since. */
 bool topic_is_away(const struct topic *topic);
 
-/* Tells the group's coordinator how far we are, without waiting for it. @synced is the length
- * of the journal on the disk and goes into the metadata. At most one is under way: false
- * where one is, and nothing was sent. */
-bool topic_commit(struct topic *topic, const int64_t next[static EVENT_PARTITIONS], int64_t synced);
+/* Asks the group's coordinator what it was told last, without waiting for it. */
+void topic_ask_group(struct topic *topic);
+/* Whether the answer is there: then where the group is, and its last journal line, or -1 where it
+ * does not say. False: not yet. An error is an answer that says nothing. */
+bool topic_group_answer(struct topic *topic, int64_t next[static EVENT_PARTITIONS],
+	int64_t line[static EVENT_PARTITIONS]);
+
+/* Tells the group's coordinator how far we are, without waiting for it. @line, the offset of the
+ * last journal line or -1, and @synced, the length of the journal on the disk, go into the
+ * metadata. At most one is under way: false where one is, and nothing was sent. */
+bool topic_commit(struct topic *topic, const int64_t next[static EVENT_PARTITIONS],
+	const int64_t line[static EVENT_PARTITIONS], int64_t synced);
 /* Waits at most @wait_ms for the answer to it. Records that come meanwhile are thrown away, so
  * this is the last thing before topic_close. */
 void topic_commit_finish(struct topic *topic, int wait_ms);
 
-/* Records from @next to the partition's end as last heard of; -1: not known. */
+/* The partition's end as last heard of; -1: not known. */
+int64_t topic_end(struct topic *topic, int32_t partition);
+/* Records from @next to that end; -1: not known. */
 int64_t topic_lag(struct topic *topic, int32_t partition, int64_t next);
 
 #endif

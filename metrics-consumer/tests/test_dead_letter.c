@@ -29,7 +29,7 @@ static const struct dead_record torn_json = { .time_ms = 1752002132481,
 	.offset = 15,
 	.source = "stock/\"\\~",
 	.id = 18,
-	.flaw = EVENT_NOT_JSON,
+	.reason = EVENT_NOT_JSON,
 	.key = "k\0y",
 	.key_length = 3,
 	.value = "{\"typ\xff",
@@ -128,7 +128,7 @@ static void a_tombstone_without_a_key_or_a_name_says_so(void **state)
 {
 	struct fixture *const f = *state;
 	const struct dead_record tombstone = {
-		.time_ms = 1752002132481, .offset = 3, .source = "", .flaw = EVENT_NOT_JSON
+		.time_ms = 1752002132481, .offset = 3, .source = "", .reason = EVENT_NOT_JSON
 	};
 	char *text;
 
