@@ -16,6 +16,7 @@
 
 #define STALL_MS     3 /* without a record, after a queue that may have been full: it was */
 #define ASK_GROUP_MS 5000
+#define METADATA_MAX 128
 
 struct topic {
 	const struct kafka_settings *kafka;
@@ -307,15 +308,14 @@ void topic_ask_group(struct topic *t)
 /* As topic_commit wrote it; -1 where somebody else did. */
 static int64_t line_of(const rd_kafka_topic_partition_t *partition)
 {
-	const char *const text = partition->metadata;
+	char text[METADATA_MAX] = "";
+	const char *at;
 	int64_t line;
-	char copy[64];
 
-	if (!text || partition->metadata_size >= sizeof(copy))
-		return -1;
-	memcpy(copy, text, partition->metadata_size);
-	copy[partition->metadata_size] = '\0';
-	return sscanf(copy, "synced=%*d line=%" SCNd64, &line) == 1 ? line : -1;
+	if (partition->metadata && partition->metadata_size < sizeof(text))
+		memcpy(text, partition->metadata, partition->metadata_size);
+	at = strstr(text, " line=");
+	return at && sscanf(at, " line=%" SCNd64, &line) == 1 ? line : -1;
 }
 
 bool topic_group_answer(struct topic *t, int64_t next[static EVENT_PARTITIONS],
@@ -355,7 +355,7 @@ bool topic_commit(struct topic *t, const int64_t next[static EVENT_PARTITIONS],
 {
 	rd_kafka_topic_partition_list_t *list;
 	rd_kafka_resp_err_t error;
-	char text[64];
+	char text[METADATA_MAX];
 
 	if (t->committing)
 		return false;

@@ -159,6 +159,126 @@ static void a_source_beyond_the_bound_is_not_kept(void **state)
 	}
 }
 
+static void note(struct sources *s, const char *name, int64_t id)
+{
+	struct source *const source = sources_find(s, name, strlen(name));
+
+	assert_non_null(source);
+	(void)sources_take(s, source, id);
+	sources_note(s, source, id, (uint32_t)id * 2654435761u);
+}
+
+static bool remembers(struct sources *s, const char *name, int64_t id)
+{
+	const struct source *const source = sources_find(s, name, strlen(name));
+	uint32_t checksum;
+
+	if (!source_checksum(source, id, &checksum))
+		return false;
+	assert_int_equal(checksum, (uint32_t)id * 2654435761u);
+	return true;
+}
+
+static void the_recent_checksums_are_remembered_and_no_others(void **state)
+{
+	const int64_t last = 3 * SOURCES_RECENT_MAX + 17;
+
+	assert_false(remembers(*state, "cart/a", 1));
+	for (int64_t id = 1; id <= last; id++) {
+		note(*state, "cart/a", id);
+		if (id == 100)
+			assert_true(sources_at(*state, 0)->recent_room < 1024);
+	}
+	for (int64_t id = 1; id <= last + 10; id++)
+		assert_int_equal(remembers(*state, "cart/a", id),
+			id > last - SOURCES_RECENT_MAX && id <= last);
+}
+
+/* Nor does a number that fills a missing place long after. */
+static void a_forged_number_does_not_make_checksums_forgotten(void **state)
+{
+	for (int64_t id = 1; id <= 1000; id++)
+		note(*state, "cart/a", id);
+	note(*state, "cart/a", 999999999999999999);
+	for (int64_t id = 1001; id <= 2000; id++)
+		note(*state, "cart/a", id);
+	assert_true(remembers(*state, "cart/a", 999999999999999999));
+	for (int64_t id = 1; id <= 2000; id++)
+		assert_true(remembers(*state, "cart/a", id));
+}
+
+static void beyond_the_bound_the_source_heard_of_longest_ago_is_forgotten(void **state)
+{
+	const int most = SOURCES_RECENT_ALL / SOURCES_RECENT_MAX;
+	char name[32];
+
+	for (int i = 0; i <= most; i++) {
+		(void)snprintf(name, sizeof(name), "cart/%d", i);
+		for (int64_t id = 1; id <= SOURCES_RECENT_MAX; id++)
+			note(*state, name, id);
+		if (i == 2) /* is heard of again */
+			note(*state, "cart/0", SOURCES_RECENT_MAX + 1);
+	}
+	assert_int_equal(sources_forgotten(*state), 1);
+	for (int i = 0; i <= most; i++) {
+		(void)snprintf(name, sizeof(name), "cart/%d", i);
+		assert_int_equal(remembers(*state, name, SOURCES_RECENT_MAX), i != 1);
+	}
+	note(*state, "cart/1", SOURCES_RECENT_MAX + 1);
+	assert_true(remembers(*state, "cart/1", SOURCES_RECENT_MAX + 1));
+}
+
+static void missing_numbers_are_counted_until_they_are_filled(void **state)
+{
+	struct sources *few = sources_new(2);
+
+	(void)take(*state, "cart/a", 1);
+	(void)take(*state, "cart/a", 10);
+	(void)take(*state, "cart/b", 3);
+	assert_int_equal(sources_missing(*state), 8 + 2);
+	(void)take(*state, "cart/a", 5);
+	(void)take(*state, "cart/a", 5);
+	(void)take(*state, "cart/b", 1);
+	assert_int_equal(sources_missing(*state), 7 + 1);
+	assert_non_null(few);
+	(void)take(few, "cart/a", 3);
+	(void)take(few, "cart/a", 6);
+	assert_int_equal(sources_missing(few), 4);
+	(void)take(few, "cart/a", 8); /* 3 counts as missing again: 1 to 5, 7 */
+	assert_int_equal(sources_missing(few), 6);
+	sources_free(&few);
+}
+
+static void what_is_restored_is_what_was_known(void **state)
+{
+	const struct source_range ranges[] = { { 1, 4 }, { 6, 6 }, { 8, 11 }, { 13, 20 },
+		{ 22, 22 }, { 24, 24 } };
+	struct source *const s = sources_find(*state, "cart/a", 6);
+
+	assert_true(sources_restore(*state, s, 25, ranges, 6));
+	assert_int_equal(sources_missing(*state), 4 + 1 + 4 + 8 + 1 + 1);
+	assert_int_equal(take(*state, "cart/a", 7), SOURCE_COPY);
+	assert_int_equal(take(*state, "cart/a", 25), SOURCE_COPY);
+	assert_int_equal(take(*state, "cart/a", 15), SOURCE_LATE);
+	assert_int_equal(take(*state, "cart/a", 26), SOURCE_NEW);
+}
+
+static void ranges_that_cannot_be_are_not_restored(void **state)
+{
+	static const struct source_range wrong[][2] = { { { 0, 2 }, { 4, 5 } },
+		{ { 3, 2 }, { 4, 5 } }, { { 1, 2 }, { 3, 4 } }, { { 1, 5 }, { 4, 7 } },
+		{ { 6, 7 }, { 1, 2 } }, { { 1, 2 }, { 9, 10 } }, { { 1, 2 }, { 9, 11 } } };
+	char name[32];
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		(void)snprintf(name, sizeof(name), "cart/%zu", i);
+		assert_false(sources_restore(
+			*state, sources_find(*state, name, strlen(name)), 10, wrong[i], 2));
+	}
+	assert_false(sources_restore(*state, sources_find(*state, "x", 1), 0, wrong[0], 0));
+	assert_int_equal(sources_missing(*state), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +294,19 @@ int main(void)
 		cmocka_unit_test(beyond_the_bound_a_copy_may_pass_but_no_event_is_lost),
 		cmocka_unit_test_setup_teardown(
 			a_source_beyond_the_bound_is_not_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			the_recent_checksums_are_remembered_and_no_others, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_forged_number_does_not_make_checksums_forgotten, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			beyond_the_bound_the_source_heard_of_longest_ago_is_forgotten, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			missing_numbers_are_counted_until_they_are_filled, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_is_restored_is_what_was_known, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			ranges_that_cannot_be_are_not_restored, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
