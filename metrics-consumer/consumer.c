@@ -245,6 +245,10 @@ static void hear_group(struct consumer *c)
 		return;
 	}
 	c->asked_at = 0;
+	log_info("consumer",
+		"the group was heard: it was told %" PRId64 " in partition 0, %" PRId64
+		" in partition 1 (-1: nothing)",
+		next[0], next[1]);
 	for (int32_t p = 0; p < EVENT_PARTITIONS; p++) {
 		/* Behind the last line there may have been copies, which the journal does not tell.
 		 */

@@ -330,23 +330,21 @@ static bool is_next(
 static bool pass_over(struct place *place, const rd_kafka_message_t *record,
 	const struct source *source, int64_t id)
 {
-	const int64_t first = source->highest + 1;
-
-	if (source->highest == 0) {
+	if (!resume_believes_hole(&place->resume[record->partition], &place->progress,
+		    record->offset, id, clock_mono_ms()))
+		return false;
+	if (source->highest == 0) { /* of a topic that is older than the journal, mostly */
 		log_repeating(&place->began_late, LOG_WARNING, "consumer",
 			"the first record of a source is not its number 1 source=%s first=%" PRId64
 			" partition=%" PRId32 " offset=%" PRId64,
 			source->name, id, record->partition, record->offset);
 		return true;
 	}
-	if (!resume_believes_hole(&place->resume[record->partition], &place->progress,
-		    record->offset, id, clock_mono_ms()))
-		return false;
 	place->progress.counts.ever.number_holes++;
 	log_repeating(&place->passed_over, LOG_ERROR, "consumer",
 		"numbers of a source are missing source=%s first=%" PRId64 " last=%" PRId64
 		" partition=%" PRId32 " offset=%" PRId64,
-		source->name, first, id - 1, record->partition, record->offset);
+		source->name, source->highest + 1, id - 1, record->partition, record->offset);
 	return true;
 }
 

@@ -26,6 +26,8 @@
 	"{\"type\":\"cart_emptied\",\"service\":\"cart\",\"timestamp\":"                           \
 	"\"2025-07-08T19:15:32Z\",\"payload\":{}}"
 
+#define FETCH 1 /* the API's key, for the mock cluster */
+
 static int setup(void **state)
 {
 	struct flow *const f = calloc(1, sizeof(*f));
@@ -338,6 +340,131 @@ static void an_offset_below_the_log_is_a_hole_and_reading_goes_on(void **state)
 		"records are gone from Kafka that were not read partition=0 from=1 ", 1);
 }
 
+/* The topic was made anew, and has grown past our position. */
+static void another_record_at_the_last_lines_offset_means_reading_everything(void **state)
+{
+	static const char line[] = "2025-07-08T19:15:32.481Z partition=0 offset=3 source=cart/old "
+				   "id=4 delay_ms=3 " CART_ADDED "\n";
+	struct flow *const f = *state;
+
+	scratch_write(&f->scratch, "metrics.log", line, strlen(line));
+	for (int64_t id = 1; id <= 10; id++)
+		flow_send_event(f, 0, id);
+	flow_flush(f);
+	f->child = flow_consumer(f, NULL);
+	flow_wait_lines(f, 11);
+	assert_metric(f, "metrics_consumer_topic_replaced_total 1\n");
+	assert_metric(f, "metrics_consumer_holes_total 0\n");
+	assert_metric(f, "metrics_consumer_missing_numbers 3\n"); /* of cart/old */
+	assert_int_equal(flow_end(&f->child), 0);
+	assert_has(f, flow_err(f), "expected_source=cart/old expected_id=4", 1);
+	assert_has(f, flow_err(f), "taken=10 journaled=10 copies=0 ", 1);
+}
+
+/* As a broker does that was paused and does not know yet that it leads no longer. */
+static void an_offset_that_is_there_after_all_is_no_hole(void **state)
+{
+	struct flow *const f = *state;
+
+	flow_send_event(f, 0, 1);
+	flow_flush(f);
+	f->child = flow_consumer(f, NULL);
+	flow_wait_lines(f, 1);
+	rd_kafka_mock_push_request_errors(
+		f->cluster, FETCH, 1, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
+	flow_wait_for(f, flow_err(f), "Kafka says that an offset is not there", 1);
+	for (int64_t id = 2; id <= 20; id++)
+		flow_send_event(f, 0, id);
+	flow_send_event(f, 1, 1);
+	flow_flush(f);
+	flow_wait_lines(f, 21);
+	assert_metric(f, "metrics_consumer_holes_total 0\n");
+	assert_metric(f, "metrics_consumer_topic_replaced_total 0\n");
+	assert_int_equal(flow_end(&f->child), 0);
+	assert_has(f, flow_err(f), "taken=21 journaled=21 copies=0 ", 1);
+}
+
+static void a_known_number_with_other_bytes_is_kept_and_an_alarm(void **state)
+{
+	struct flow *const f = *state;
+
+	flow_send_event(f, 0, 1);
+	flow_send_event(f, 0, 2);
+	flow_send(f, &(struct record){ 0, "xyz123", UNKNOWN, 0, "cart/a", 2, 0 });
+	flow_send_event(f, 0, 2);
+	flow_send_event(f, 0, 3);
+	flow_flush(f);
+	for (int i = 0; i < 2; i++) {
+		f->child = flow_consumer(f, NULL);
+		flow_wait_lines(f, 3);
+		flow_wait_ready(f, 200, "\"ready\":true");
+		assert_metric(f, "metrics_consumer_dead_letters_total{reason=\"altered\"} 1\n");
+		flow_kill(&f->child);
+		assert_has(f, "dead-letter.log",
+			"\"offset\":2,\"source\":\"cart/a\",\"id\":2,\"reason\":\"altered\"", 1);
+		assert_has(f, flow_err(f),
+			"a known number came with other bytes, they are in the dead letter "
+			"source=cart/a id=2 partition=0 offset=2",
+			i == 0);
+	}
+	assert_has(f, "metrics.log", "\n", 3);
+}
+
+static void passed_over_numbers_are_read_twice_counted_and_still_welcome(void **state)
+{
+	struct flow *const f = *state;
+	static const int64_t ids[] = { 1, 2, 5, 6 };
+
+	for (size_t i = 0; i < 4; i++) {
+		flow_send_event(f, 0, ids[i]);
+		flow_send_event(f, 1, (int64_t)i + 1);
+	}
+	flow_flush(f);
+	f->child = flow_consumer(f, NULL);
+	flow_wait_lines(f, 8);
+	assert_metric(f, "metrics_consumer_second_reads_total 1\n");
+	assert_metric(f, "metrics_consumer_number_holes_total 1\n");
+	assert_metric(f, "metrics_consumer_missing_numbers 2\n");
+	assert_has(f, flow_err(f),
+		"numbers of a source are missing source=cart/a first=3 last=4 partition=0 offset=2",
+		1);
+	flow_send_event(f, 0, 4);
+	flow_send_event(f, 0, 3);
+	flow_flush(f);
+	flow_wait_lines(f, 10);
+	assert_metric(f, "metrics_consumer_missing_numbers 0\n");
+	assert_int_equal(flow_end(&f->child), 0);
+	assert_has(f, flow_err(f), "taken=10 journaled=10 copies=0 dead_letters=0 late=2 ", 1);
+}
+
+static void a_group_that_is_ahead_of_the_journal_is_an_alarm_and_decides_nothing(void **state)
+{
+	static const char alarm[] = "the group is ahead of this journal";
+	struct flow *const f = *state;
+
+	for (int64_t id = 1; id <= 10; id++)
+		flow_send_event(f, 0, id);
+	flow_send(f, &(struct record){ 0, NULL, "[]", 0, NULL, 0, 0 }); /* behind the last line */
+	flow_flush(f);
+	for (int i = 0; i < 3; i++) {
+		const bool cut = i == 2;
+
+		if (cut) {
+			assert_int_equal(remove(scratch_path(&f->scratch, "metrics.log")), 0);
+			(void)remove(scratch_path(&f->scratch, "metrics.log.checkpoint"));
+		}
+		f->child = flow_consumer(f, NULL);
+		flow_wait_lines(f, 10);
+		flow_wait_for(f, flow_err(f), "the group was heard", 1);
+		assert_metric(f, cut ? "metrics_consumer_group_ahead 1\n"
+				     : "metrics_consumer_group_ahead 0\n");
+		assert_has(f, flow_err(f), alarm, cut);
+		assert_int_equal(flow_end(&f->child), 0);
+	}
+	assert_has(f, flow_err(f), "partition=0 group=11 journal=-1", 1);
+	assert_has(f, "metrics.log", "\n", 10);
+}
+
 static void a_topic_with_three_partitions_is_not_read(void **state)
 {
 	struct flow *const f = *state;
@@ -536,6 +663,11 @@ int main(void)
 		TEST(a_damaged_journal_is_not_touched),
 		TEST(an_offset_above_the_log_is_a_hole_and_what_is_known_is_dropped),
 		TEST(an_offset_below_the_log_is_a_hole_and_reading_goes_on),
+		TEST(another_record_at_the_last_lines_offset_means_reading_everything),
+		TEST(an_offset_that_is_there_after_all_is_no_hole),
+		TEST(a_known_number_with_other_bytes_is_kept_and_an_alarm),
+		TEST(passed_over_numbers_are_read_twice_counted_and_still_welcome),
+		TEST(a_group_that_is_ahead_of_the_journal_is_an_alarm_and_decides_nothing),
 		TEST(a_topic_with_three_partitions_is_not_read),
 		TEST(without_a_broker_it_waits_and_says_so),
 		TEST(a_second_consumer_waits_until_the_first_is_gone),
