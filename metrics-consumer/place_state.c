@@ -227,7 +227,7 @@ static bool restore_numbers(
 	const json_t *const missing = json_object_get(from, "missing");
 	const size_t count = json_array_size(missing);
 	struct source_range ranges[SOURCES_MISSING_MAX];
-	int64_t highest;
+	int64_t highest = 0;
 
 	if (!json_is_array(missing) || count > SOURCES_MISSING_MAX)
 		return odd(fail, "missing", "not a list of at most 1024 ranges");
@@ -257,7 +257,7 @@ static bool restore_recent(
 		const json_t *const run = json_array_get(list, i);
 		const char *const digits = json_string_value(json_array_get(run, 1));
 		const size_t length = digits ? strlen(digits) : 0;
-		int64_t first;
+		int64_t first = 0;
 		uint32_t checksum;
 
 		if (json_array_size(run) != 2 || length == 0 || length % DIGITS != 0 ||
