@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,8 +27,12 @@ void append_file_directory(const char *path, char out[PATH_MAX])
 	out[length] = '\0';
 }
 
-/* A file that was just made is only there for good when its directory says so. */
-static bool sync_directory(const char *path, struct fail *fail)
+bool append_file_is_full(int error)
+{
+	return error == ENOSPC || error == EDQUOT;
+}
+
+bool append_file_sync_directory(const char *path, struct fail *fail)
 {
 	char directory[PATH_MAX];
 	int fd, error;
@@ -43,7 +48,26 @@ static bool sync_directory(const char *path, struct fail *fail)
 	return true;
 }
 
-bool append_file_open(struct append_file *file, const char *path, struct fail *fail)
+bool append_file_rename(const char *from, const char *to, struct fail *fail)
+{
+	struct stat st;
+	int error = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ? 0 : errno;
+
+	/* A file system that cannot: nobody else names files here but a person. */
+	if (error == EINVAL || error == ENOSYS) {
+		if (lstat(to, &st) == 0)
+			error = EEXIST;
+		else
+			error = rename(from, to) == 0 ? 0 : errno;
+	}
+	if (error == 0)
+		return true;
+	return fail_errno(fail,
+		error == EEXIST || append_file_is_full(error) ? FAIL_RETRY : FAIL_FATAL, error,
+		"rename %s to %s", from, to);
+}
+
+static bool open_regular(struct append_file *file, const char *path, int flags, struct fail *fail)
 {
 	struct stat st;
 	int error;
@@ -52,9 +76,13 @@ bool append_file_open(struct append_file *file, const char *path, struct fail *f
 	if (strlen(path) >= sizeof(file->path))
 		return fail_set(fail, FAIL_REFUSE, "open %.64s...: the path is too long", path);
 	strcpy(file->path, path);
-	file->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
-	if (file->fd < 0)
-		return fail_errno(fail, FAIL_FATAL, errno, "open %s", path);
+	file->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | flags, 0644);
+	if (file->fd < 0) {
+		error = errno;
+		return fail_errno(fail,
+			error == EEXIST || append_file_is_full(error) ? FAIL_RETRY : FAIL_FATAL,
+			error, "open %s", path);
+	}
 	if (fstat(file->fd, &st) != 0) {
 		error = errno;
 		append_file_close(file);
@@ -66,11 +94,21 @@ bool append_file_open(struct append_file *file, const char *path, struct fail *f
 	}
 	file->size = st.st_size;
 	/* What a process before us wrote and did not sync is about to be built on. */
-	if (!append_file_sync(file, fail) || !sync_directory(path, fail)) {
+	if (!append_file_sync(file, fail) || !append_file_sync_directory(path, fail)) {
 		append_file_close(file);
 		return false;
 	}
 	return true;
+}
+
+bool append_file_open(struct append_file *file, const char *path, struct fail *fail)
+{
+	return open_regular(file, path, 0, fail);
+}
+
+bool append_file_create(struct append_file *file, const char *path, struct fail *fail)
+{
+	return open_regular(file, path, O_EXCL, fail);
 }
 
 void append_file_close(struct append_file *file)
@@ -104,7 +142,7 @@ bool append_file_write(
 			left -= (size_t)written;
 		} else if (written < 0 && errno == EINTR) {
 			continue;
-		} else if (written < 0 && (errno == ENOSPC || errno == EDQUOT)) {
+		} else if (written < 0 && append_file_is_full(errno)) {
 			return undo_write(file, errno, fail);
 		} else {
 			file->broken = true;
@@ -120,10 +158,19 @@ bool append_file_write(
 
 bool append_file_sync(struct append_file *file, struct fail *fail)
 {
+	struct stat st;
+
 	assert(!file->broken);
-	if (fdatasync(file->fd) != 0) {
+	if (fdatasync(file->fd) != 0 || fstat(file->fd, &st) != 0) {
 		file->broken = true;
 		return fail_errno(fail, FAIL_FATAL, errno, "sync %s", file->path);
+	}
+	if (st.st_size != file->size) {
+		file->broken = true;
+		return fail_set(fail, FAIL_FATAL,
+			"%s has %lld bytes where %" PRId64
+			" were written: something else cut it or writes to it (copytruncate?)",
+			file->path, (long long)st.st_size, file->size);
 	}
 	file->synced = file->size;
 	file->unsynced_since = 0;

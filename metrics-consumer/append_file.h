@@ -24,6 +24,9 @@ struct append_file {
 
 /* Opens a regular file, makes it where it is not there, and syncs it and its directory. */
 bool append_file_open(struct append_file *file, const char *path, struct fail *fail);
+/* Makes a file that is not there yet, and syncs its directory. FAIL_RETRY: it is there already, or
+ * the disk is full. */
+bool append_file_create(struct append_file *file, const char *path, struct fail *fail);
 void append_file_close(struct append_file *file);
 
 /* Appends @length bytes. FAIL_RETRY: the disk is full and the file is as it was before.
@@ -31,7 +34,8 @@ void append_file_close(struct append_file *file);
 bool append_file_write(
 	struct append_file *file, const void *bytes, size_t length, struct fail *fail);
 
-/* Brings everything written to the disk. A failure is FAIL_FATAL. */
+/* Brings everything written to the disk. A failure is FAIL_FATAL, and so is a file that is not as
+ * long as it was written: somebody else cut it or wrote to it. */
 bool append_file_sync(struct append_file *file, struct fail *fail);
 
 /* Cuts the file to its first @size bytes, on the disk too. */
@@ -55,5 +59,12 @@ bool append_file_recall(struct append_file *file, const struct append_file_lines
 
 /* The directory a path lies in. */
 void append_file_directory(const char *path, char out[PATH_MAX]);
+/* What was made, renamed or removed beside @path is so for good only after this. */
+bool append_file_sync_directory(const char *path, struct fail *fail);
+/* Renames without ever replacing; the directory is not synced. FAIL_RETRY: @to is there, or the
+ * disk is full. */
+bool append_file_rename(const char *from, const char *to, struct fail *fail);
+/* Whether @error, an errno value, says that there is no room. */
+bool append_file_is_full(int error);
 
 #endif

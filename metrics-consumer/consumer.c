@@ -27,6 +27,7 @@
 
 #include "process/clock.h"
 #include "process/log.h"
+#include "process/reopen.h"
 #include "process/stop.h"
 
 #define ASK_MS         500   /* longest wait for an answer about the topic */
@@ -48,11 +49,13 @@ struct consumer {
 	int64_t committed[EVENT_PARTITIONS]; /* what the coordinator was told */
 	int64_t commit_at, look_at;          /* monotonic ms of the last one */
 	int64_t from[EVENT_PARTITIONS], from_line[EVENT_PARTITIONS]; /* at the start */
-	int64_t asked_at; /* where the group is; 0: answered, or no longer waited for */
-	bool abandoned;   /* stopped while the disk was full: what was placed is read again */
+	int64_t asked_at;  /* where the group is; 0: answered, or no longer waited for */
+	bool reopen;       /* wished, and not yet done */
+	int64_t reopen_at; /* monotonic ms; not before */
+	bool abandoned;    /* stopped while the disk was full: what was placed is read again */
 	char trouble[EVENT_PARTITIONS][HEALTH_TEXT_MAX]; /* what a partition's last error said */
 	int64_t trouble_at[EVENT_PARTITIONS]; /* and when: one that does not come again is over */
-	struct log_repeat full, erring;
+	struct log_repeat full, put_off, erring;
 	rd_kafka_message_t *batch[TOPIC_BATCH_MAX];
 };
 
@@ -138,6 +141,69 @@ static bool is_no_topic(rd_kafka_resp_err_t error)
 	       error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 }
 
+typedef bool journal_step(struct journal *journal, json_t *state, struct fail *fail);
+
+/* Does @step with what is known of the lines that were written, which is all that was placed.
+ * FAIL_RETRY: not now. */
+static bool do_step(struct consumer *c, journal_step *step, struct fail *fail)
+{
+	if (!step(c->with->journal, place_save(c->with->place), fail))
+		return false;
+	note_safe(c);
+	return true;
+}
+
+/* Begins a new file or makes a checkpoint where one is due; what cannot be done now comes later. */
+static bool look_after_journal(struct consumer *c, struct fail *fail)
+{
+	struct journal *const journal = c->with->journal;
+	journal_step *step = NULL;
+
+	c->reopen = reopen_requested() || c->reopen;
+	if (c->reopen && clock_mono_ms() >= c->reopen_at)
+		step = journal_reopen;
+	else if (journal_rotate_is_due(journal))
+		step = journal_rotate;
+	else if (journal_checkpoint_is_due(journal))
+		step = journal_checkpoint;
+	if (!step)
+		return true;
+	if (do_step(c, step, fail)) {
+		c->reopen = c->reopen && step != journal_reopen;
+		return true;
+	}
+	if (fail->kind != FAIL_RETRY)
+		return false;
+	if (step == journal_reopen)
+		c->reopen_at = clock_mono_ms() + JOURNAL_AGAIN_MS;
+	log_repeating(&c->put_off, LOG_ERROR, "journal", "tried again later: %s", fail->text);
+	*fail = (struct fail){ 0 };
+	return true;
+}
+
+/* Makes a checkpoint before anything else is written, and waits for room where there is none:
+ * lines whose offsets go back are sound only behind one. */
+static bool checkpoint_first(struct consumer *c, struct fail *fail)
+{
+	bool waited = false;
+
+	while (!do_step(c, journal_checkpoint, fail)) {
+		if (fail->kind != FAIL_RETRY)
+			return false;
+		page_say(c->with->page, PAGE_JOURNAL, fail->text);
+		log_repeating(&c->full, LOG_ERROR, "journal",
+			"nothing is taken until there is room: %s", fail->text);
+		*fail = (struct fail){ 0 };
+		waited = true;
+		c->abandoned = stop_wait(ROOM_MS);
+		if (c->abandoned)
+			return true;
+	}
+	if (waited)
+		page_say(c->with->page, PAGE_JOURNAL, NULL);
+	return true;
+}
+
 /* An error in the place of a record. */
 static void note_error(struct consumer *c, const rd_kafka_message_t *record)
 {
@@ -203,7 +269,7 @@ static bool begin_again(struct consumer *c, struct fail *fail)
 	const int64_t now = clock_mono_ms();
 	int64_t from[EVENT_PARTITIONS];
 	struct fail why = { 0 };
-	bool any = false, doubted = false;
+	bool any = false, doubted = false, replaced = false;
 
 	for (int p = 0; p < EVENT_PARTITIONS; p++) {
 		any = any || resume_is_due(&place->resume[p], now);
@@ -215,17 +281,16 @@ static bool begin_again(struct consumer *c, struct fail *fail)
 	if (doubted && !topic_check(c->with->topic, ASK_MS, &why))
 		return true;
 	for (int p = 0; p < EVENT_PARTITIONS; p++) {
-		struct resume *const r = &place->resume[p];
-
-		if (r->replaced) {
-			/* CHECKPOINT HERE, before a line with a lower offset is written:
-			 * journal_checkpoint(c->with->journal, place_save(place), fail). */
-			r->replaced = false;
-		}
-		if (resume_is_due(r, now))
-			resume_begin(r, &place->progress, now);
+		replaced = replaced || place->resume[p].replaced;
+		place->resume[p].replaced = false;
 	}
 	c->done = place->progress;
+	if (replaced && (!checkpoint_first(c, fail) || c->abandoned))
+		return c->abandoned;
+	for (int p = 0; p < EVENT_PARTITIONS; p++) {
+		if (resume_is_due(&place->resume[p], now))
+			resume_begin(&place->resume[p], &place->progress, now);
+	}
 	positions(c, from);
 	return topic_assign(c->with->topic, from, fail);
 }
@@ -294,7 +359,8 @@ static bool commit_is_due(const struct consumer *c)
 
 static void commit(struct consumer *c)
 {
-	if (!topic_commit(c->with->topic, c->safe, c->safe_line, c->with->journal->file.synced))
+	if (!topic_commit(c->with->topic, c->safe, c->safe_line, journal_id(c->with->journal),
+		    c->with->journal->file.synced))
 		return;
 	memcpy(c->committed, c->safe, sizeof(c->committed));
 	c->commit_at = clock_mono_ms();
@@ -321,7 +387,7 @@ static bool turn(struct consumer *c, struct fail *fail)
 	if (commit_is_due(c) && clock_mono_ms() - c->commit_at >= COMMIT_MS)
 		commit(c);
 	look_around(c);
-	return begin_again(c, fail);
+	return look_after_journal(c, fail) && begin_again(c, fail);
 }
 
 /* How long an idle consumer may wait: until the next sync or commit, or reading begins again. */
@@ -364,6 +430,18 @@ static bool wait_for_topic(struct consumer *c)
 	return false;
 }
 
+/* The next start has nothing to read. Where there is no room it has a little. */
+static bool last_checkpoint(struct consumer *c, struct fail *fail)
+{
+	if (do_step(c, journal_checkpoint, fail))
+		return true;
+	if (fail->kind != FAIL_RETRY)
+		return false;
+	log_warning("journal", "stops without a checkpoint: %s", fail->text);
+	*fail = (struct fail){ 0 };
+	return true;
+}
+
 static void start_reading(struct consumer *c)
 {
 	memcpy(c->from, c->done.next, sizeof(c->from));
@@ -382,6 +460,8 @@ static bool run(struct consumer *c, struct fail *fail)
 	int64_t from[EVENT_PARTITIONS];
 
 	page_say(c->with->page, PAGE_JOURNAL, NULL);
+	if (!look_after_journal(c, fail))
+		return false;
 	if (!wait_for_topic(c))
 		return true;
 	start_reading(c);
@@ -394,6 +474,8 @@ static bool run(struct consumer *c, struct fail *fail)
 		topic_wait(c->with->topic, from, idle_ms(c));
 	}
 	if (!sync_journal(c, fail))
+		return false;
+	if (!c->abandoned && !last_checkpoint(c, fail))
 		return false;
 	if (commit_is_due(c)) {
 		topic_commit_finish(c->with->topic, COMMIT_LAST_MS / 2); /* an earlier one */

@@ -23,6 +23,12 @@ bool file_lines_open(struct file_lines *lines, int fd, struct fail *fail)
 	return make_buffer(lines, fail);
 }
 
+void file_lines_seek(struct file_lines *lines, int64_t position)
+{
+	assert(!lines->source && lines->start == lines->end);
+	lines->read_to = position;
+}
+
 bool file_lines_open_source(
 	struct file_lines *lines, file_lines_source *source, void *context, struct fail *fail)
 {

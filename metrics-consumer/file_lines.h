@@ -38,6 +38,8 @@ enum file_lines_result {
 
 /* Reads @fd from its first byte on, whatever its own position is. */
 bool file_lines_open(struct file_lines *lines, int fd, struct fail *fail);
+/* Goes on at @position of the file instead, where a line begins; before the first line is read. */
+void file_lines_seek(struct file_lines *lines, int64_t position);
 /* Reads what @source gives. @context stays the caller's. */
 bool file_lines_open_source(
 	struct file_lines *lines, file_lines_source *source, void *context, struct fail *fail);

@@ -1,33 +1,39 @@
-/* The journal, from its lock to its sync.
+/* The journal, from its lock to its sync and its checkpoints.
  *
- * Going well: lock the directory, open, read every line (positions and numbers come from
- * there), then write and sync until the process ends.
+ * Going well: lock the directory, open and read what is new (journal_recovery.c), then write and
+ * sync until the process ends; each ten seconds a checkpoint; now and then a new file
+ * (journal_rotation.c), and the old ones are compressed and removed behind our back (archive.c).
  * Going wrong:
  * - another process holds the lock: it is the caller who waits;
- * - the file ends in the middle of a line: the process before us was killed while writing. No
- *   one was told that the line is done, so it is cut and its record read again;
- * - a line in the middle is not one: that is damage, or somebody's edit, and a person has to
- *   see it. We do not start, and change nothing;
- * - the file has no line at all and does not begin like one: it is not our journal, and
- *   cutting it would destroy what is somebody else's. */
+ * - a sync fails, or the file is not as long as we wrote it: the process ends, and its next start
+ *   finds out what the disk really has;
+ * - there is no room for a checkpoint: the old one stays, and it is tried again. */
 #include "metrics-consumer/journal.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "metrics-consumer/journal_recovery.h"
+#include "metrics-consumer/journal_save.h"
 #include "process/clock.h"
 #include "process/log.h"
+
+#define NAME_MAX_BEHIND 48 /* bytes that names beside the journal have behind its own */
 
 bool journal_lock(struct journal *journal, const char *path, struct fail *fail)
 {
 	char directory[PATH_MAX];
 	int error;
 
-	journal->file.fd = -1;
+	*journal = (struct journal){ .file.fd = -1, .directory = -1 };
+	if (strlen(path) >= PATH_MAX - NAME_MAX_BEHIND)
+		return fail_set(fail, FAIL_REFUSE, "the journal's path is too long");
 	append_file_directory(path, directory);
 	journal->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (journal->directory < 0)
@@ -42,57 +48,41 @@ bool journal_lock(struct journal *journal, const char *path, struct fail *fail)
 	return fail_errno(fail, FAIL_FATAL, error, "lock the journal's directory %s", directory);
 }
 
-/* A first line of ours begins with the digit of a year; after power loss there may be zeros. */
-static bool begins(char first)
-{
-	return (first >= '0' && first <= '9') || first == '\0';
-}
-
-struct reading {
-	struct line_second second;
-	journal_seen *seen;
-	void *context;
-};
-
-static bool see(void *context, const char *bytes, size_t length, struct fail *fail)
-{
-	struct reading *const reading = context;
-	struct line line;
-
-	(void)fail;
-	return line_read(&reading->second, bytes, length, &line) &&
-	       reading->seen(reading->context, &line);
-}
-
-bool journal_open(struct journal *journal, const char *path, journal_seen *seen, void *context,
+bool journal_open(struct journal *journal, const char *path,
+	const struct journal_settings *settings, const struct journal_reader *reader,
 	struct fail *fail)
 {
-	static const struct append_file_lines kind = { "journal", "a journal line",
-		"line of a journal", begins };
-	struct reading reading = { .seen = seen, .context = context };
-	uint64_t count;
-
 	assert(journal->directory >= 0);
-	if (!append_file_open(&journal->file, path, fail) ||
-		!append_file_recall(&journal->file, &kind, see, &reading, &count, fail))
+	journal->settings = *settings;
+	if (!journal_recover(journal, path, reader, fail) ||
+		!archive_start(&journal->archive, path, settings->compress, fail))
 		return false;
-	log_info("journal", "read path=%s lines=%" PRIu64 " bytes=%" PRId64, path, count,
-		journal->file.size);
+	archive_wake(journal->archive, journal->deleted, journal->number);
 	return true;
 }
 
 void journal_close(struct journal *journal)
 {
+	archive_stop(&journal->archive);
 	append_file_close(&journal->file);
 	if (journal->directory >= 0)
 		close(journal->directory); /* which gives the lock back */
 	journal->directory = -1;
 }
 
+const char *journal_id(const struct journal *journal)
+{
+	return journal->id;
+}
+
 bool journal_write(struct journal *journal, const char *lines, size_t length, struct fail *fail)
 {
 	assert(length == 0 || lines[length - 1] == '\n');
-	return append_file_write(&journal->file, lines, length, fail);
+	if (!append_file_write(&journal->file, lines, length, fail))
+		return false;
+	if (journal->first_ms == 0 && length > 0)
+		journal->first_ms = clock_wall_ms();
+	return true;
 }
 
 bool journal_sync(struct journal *journal, struct fail *fail)
@@ -108,4 +98,79 @@ int journal_sync_wait(const struct journal *journal, int64_t sync_ms)
 		return -1;
 	left = journal->file.unsynced_since + sync_ms - clock_mono_ms();
 	return left > 0 ? (int)left : 0;
+}
+
+void journal_name(const char *path, int64_t number, const char *end, char out[PATH_MAX])
+{
+	const int length = snprintf(out, PATH_MAX, "%.*s.%06" PRId64 "%s",
+		PATH_MAX - NAME_MAX_BEHIND, path, number, end);
+
+	assert(length > 0 && length < PATH_MAX);
+	(void)length;
+}
+
+/* Retention goes by number: what is not among the last ones before @number. */
+static int64_t removable(const struct journal *journal, int64_t number)
+{
+	const int64_t last = number - 1 - journal->settings.keep_files;
+
+	return journal->settings.keep_files > 0 && last > journal->deleted ? last
+									   : journal->deleted;
+}
+
+/* The checkpoint says first what will be removed: a file that is missing otherwise is a loss. */
+static bool save(struct journal *journal, struct checkpoint *checkpoint, const json_t *state,
+	struct fail *fail)
+{
+	checkpoint->deleted = removable(journal, checkpoint->number);
+	checkpoint->time_ms = clock_wall_ms();
+	checkpoint->state = json_incref((json_t *)state);
+	strcpy(checkpoint->journal, journal->id);
+	const bool written = checkpoint_write(journal->file.path, checkpoint, fail);
+
+	checkpoint_clear(checkpoint);
+	journal->checkpoint_at = clock_mono_ms() + JOURNAL_CHECKPOINT_MS;
+	if (!written)
+		return false;
+	journal->saved_number = checkpoint->number;
+	journal->saved_to = checkpoint->position;
+	journal->deleted = checkpoint->deleted;
+	if (journal->archive)
+		archive_wake(journal->archive, journal->deleted, checkpoint->number);
+	return true;
+}
+
+bool journal_save(struct journal *journal, const json_t *state, struct fail *fail)
+{
+	struct checkpoint checkpoint = { .number = journal->number,
+		.position = journal->file.synced };
+
+	return checkpoint_tail(journal->file.fd, checkpoint.position, &checkpoint.tail, fail) &&
+	       save(journal, &checkpoint, state, fail);
+}
+
+bool journal_save_next(struct journal *journal, const json_t *state, struct fail *fail)
+{
+	struct checkpoint checkpoint = { .number = journal->number + 1, .begins = true };
+
+	return checkpoint_tail(-1, 0, &checkpoint.tail, fail) &&
+	       save(journal, &checkpoint, state, fail);
+}
+
+bool journal_checkpoint_is_due(const struct journal *journal)
+{
+	return (journal->saved_number != journal->number ||
+		       journal->saved_to != journal->file.size) &&
+	       clock_mono_ms() >= journal->checkpoint_at;
+}
+
+bool journal_checkpoint(struct journal *journal, json_t *state, struct fail *fail)
+{
+	bool done;
+
+	if (!state)
+		return fail_set(fail, FAIL_FATAL, "out of memory");
+	done = journal_sync(journal, fail) && journal_save(journal, state, fail);
+	json_decref(state);
+	return done;
 }

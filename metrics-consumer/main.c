@@ -12,6 +12,7 @@
 #include "metrics-consumer/verify.h"
 #include "process/clock.h"
 #include "process/log.h"
+#include "process/reopen.h"
 #include "process/settings.h"
 #include "process/stop.h"
 
@@ -24,7 +25,8 @@ struct settings {
 	int64_t port;
 	char state_directory[SETTING_TEXT_MAX];
 	char journal_path[SETTING_TEXT_MAX], dead_letter_path[SETTING_TEXT_MAX];
-	int64_t sync_ms;
+	int64_t sync_ms, rotate_bytes, rotate_s, keep_files;
+	bool compress, new_journal;
 	bool print;
 	enum log_level level;
 	struct settings_passed passed;
@@ -45,6 +47,14 @@ static const struct setting table[] = {
 		"journal; a relative path is in the state directory" },
 	{ "JOURNAL_SYNC_MS", SETTING_NUMBER, AT(sync_ms), "100", 0, 60000,
 		"longest time between two syncs" },
+	{ "JOURNAL_ROTATE_BYTES", SETTING_NUMBER, AT(rotate_bytes), "1073741824", 0, INT64_MAX,
+		"size at which the journal begins a new file; 0 is never" },
+	{ "JOURNAL_ROTATE_SECONDS", SETTING_NUMBER, AT(rotate_s), "0", 0, 315360000,
+		"age at which it does; 0 is never" },
+	{ "JOURNAL_COMPRESS", SETTING_SWITCH, AT(compress), "on", 0, 0,
+		"compress rotated files with zstd" },
+	{ "JOURNAL_KEEP_FILES", SETTING_NUMBER, AT(keep_files), "0", 0, 1000000,
+		"rotated files to keep; 0 is all" },
 	{ "DEAD_LETTER_PATH", SETTING_TEXT, AT(dead_letter_path), "dead-letter.log", 1, 1000,
 		"dead letter; a relative path is beside the journal" },
 	{ "PRINT", SETTING_SWITCH, AT(print), "on", 0, 0, "journal lines on standard output too" },
@@ -55,6 +65,12 @@ static const struct program program = {
 	.name = "metrics-consumer",
 	.summary = "writes every event of the topic to a journal, once and in order",
 	.usage = "metrics-consumer [OPTION...]              run\n"
+		 "metrics-consumer --new-journal [OPTION...]\n"
+		 "                                          run; begin a new journal file where "
+		 "the old\n"
+		 "                                          one is gone or damaged, and keep "
+		 "numbers\n"
+		 "                                          and positions\n"
 		 "metrics-consumer healthcheck [OPTION...]  ask a running one whether it is ready\n"
 		 "metrics-consumer verify [--outbox URL | --store FILE]... [--no-topic]\n"
 		 "                        [--between FROM,TO] [OPTION...]\n"
@@ -101,6 +117,9 @@ static bool read_settings(struct settings *s, int argc, char **argv, struct fail
 	if (!place_path(s->journal, s->state_directory, s->journal_path))
 		return settings_complain(
 			&program, "JOURNAL_PATH", s->journal_path, "a shorter path", fail);
+	if (s->rotate_bytes > 0 && s->rotate_bytes < JOURNAL_ROTATE_BYTES_MIN)
+		return settings_complain(&program, "JOURNAL_ROTATE_BYTES", "less than 4096",
+			"0 for never, or at least 4096", fail);
 	append_file_directory(s->journal, directory);
 	if (!place_path(s->dead_letter, directory, s->dead_letter_path))
 		return settings_complain(
@@ -162,20 +181,34 @@ static bool lock_journal(
 	return true;
 }
 
+static bool restore(void *context, const json_t *state, struct fail *fail)
+{
+	return place_restore(context, state, fail);
+}
+
 /* From the files to the topic: nothing is taken before there is a place to put it. */
 static bool consume(const struct settings *s, struct journal *journal, struct counters *counters,
 	struct page *page, struct fail *fail)
 {
 	const struct kafka_settings kafka = { s->brokers, s->topic, &s->passed };
+	const struct journal_settings settings = { .rotate_bytes = s->rotate_bytes,
+		.rotate_ms = s->rotate_s * 1000,
+		.keep_files = s->keep_files,
+		.compress = s->compress,
+		.begin_anew = s->new_journal };
 	struct dead_letter dead = { .file.fd = -1 };
 	struct place place;
+	const struct journal_reader reader = { .restore = restore,
+		.seen = place_recall_line,
+		.context = &place,
+		.next = place.progress.next };
 	struct printer *printer = NULL;
 	struct topic *topic;
 	bool done = false;
 
 	if (!place_open(&place, &dead, fail))
 		return false;
-	if (!journal_open(journal, s->journal, place_recall_line, &place, fail) ||
+	if (!journal_open(journal, s->journal, &settings, &reader, fail) ||
 		!dead_letter_open(&dead, s->dead_letter, place.progress.next, place_recall_dead,
 			&place, fail))
 		goto close_files;
@@ -211,7 +244,7 @@ static bool run(const struct settings *s, struct fail *fail)
 	struct page page;
 	bool done;
 
-	if (!stop_on_signals(fail))
+	if (!stop_on_signals(fail) || !reopen_on_signal(fail))
 		return false;
 	counters_init(&counters);
 	if (!page_start(&page, s->address, s->port, &counters, fail)) {
@@ -349,6 +382,22 @@ static int run_redrive(int argc, char **argv)
 	return fflush(stdout) == 0 && !ferror(stdout) && all ? 0 : 1;
 }
 
+/* Takes --new-journal out of @argv; the settings are left in it. */
+static bool take_new_journal(int *argc, char **argv)
+{
+	int kept = 0;
+	bool taken = false;
+
+	for (int i = 0; i < *argc; i++) {
+		if (strcmp(argv[i], "--new-journal") == 0)
+			taken = true;
+		else
+			argv[kept++] = argv[i];
+	}
+	*argc = kept;
+	return taken;
+}
+
 int main(int argc, char **argv)
 {
 	static struct settings settings;
@@ -365,7 +414,9 @@ int main(int argc, char **argv)
 		return read_settings(&settings, argc - 2, argv + 2, &fail)
 			       ? health_ask(settings.address, settings.port)
 			       : fail_exit_status(&fail);
-	if (!read_settings(&settings, argc - 1, argv + 1, &fail))
+	argc--;
+	settings.new_journal = take_new_journal(&argc, argv + 1);
+	if (!read_settings(&settings, argc, argv + 1, &fail))
 		return fail_exit_status(&fail);
 	if (!run(&settings, &fail))
 		log_error("consumer", "%s", fail.text);

@@ -351,7 +351,7 @@ bool topic_group_answer(struct topic *t, int64_t next[static EVENT_PARTITIONS],
 }
 
 bool topic_commit(struct topic *t, const int64_t next[static EVENT_PARTITIONS],
-	const int64_t line[static EVENT_PARTITIONS], int64_t synced)
+	const int64_t line[static EVENT_PARTITIONS], const char *journal, int64_t synced)
 {
 	rd_kafka_topic_partition_list_t *list;
 	rd_kafka_resp_err_t error;
@@ -367,8 +367,8 @@ bool topic_commit(struct topic *t, const int64_t next[static EVENT_PARTITIONS],
 			(void)rd_kafka_topic_partition_list_del_by_idx(list, i);
 			continue;
 		}
-		(void)snprintf(text, sizeof(text), "synced=%" PRId64 " line=%" PRId64, synced,
-			line[p->partition]);
+		(void)snprintf(text, sizeof(text), "journal=%.16s synced=%" PRId64 " line=%" PRId64,
+			journal, synced, line[p->partition]);
 		p->metadata = strdup(text);
 		p->metadata_size = p->metadata ? strlen(text) : 0;
 	}

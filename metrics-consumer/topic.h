@@ -52,10 +52,11 @@ bool topic_group_answer(struct topic *topic, int64_t next[static EVENT_PARTITION
 	int64_t line[static EVENT_PARTITIONS]);
 
 /* Tells the group's coordinator how far we are, without waiting for it. @line, the offset of the
- * last journal line or -1, and @synced, the length of the journal on the disk, go into the
- * metadata. At most one is under way: false where one is, and nothing was sent. */
+ * last journal line or -1, @journal, the id of the journal, and @synced, the length of its file on
+ * the disk, go into the metadata. At most one is under way: false where one is, and nothing was
+ * sent. */
 bool topic_commit(struct topic *topic, const int64_t next[static EVENT_PARTITIONS],
-	const int64_t line[static EVENT_PARTITIONS], int64_t synced);
+	const int64_t line[static EVENT_PARTITIONS], const char *journal, int64_t synced);
 /* Waits at most @wait_ms for the answer to it. Records that come meanwhile are thrown away, so
  * this is the last thing before topic_close. */
 void topic_commit_finish(struct topic *topic, int wait_ms);

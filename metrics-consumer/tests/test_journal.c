@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "event/event.h"
 #include "metrics-consumer/journal.h"
 #include "metrics-consumer/tests/disk.h"
 #include "metrics-consumer/tests/scratch.h"
@@ -28,6 +29,7 @@ struct fixture {
 	struct scratch scratch;
 	struct journal journal;
 	struct fail fail;
+	int64_t next[EVENT_PARTITIONS];
 	int64_t offsets[8]; /* of the lines seen */
 	size_t count;
 	size_t longest;
@@ -72,15 +74,25 @@ static bool see(void *context, const struct line *line)
 	return line->offset != 666;
 }
 
+static bool restore(void *context, const json_t *state, struct fail *fail)
+{
+	(void)context;
+	(void)state;
+	(void)fail;
+	return true;
+}
+
 static bool open_again(struct fixture *f)
 {
 	const char *const path = scratch_path(&f->scratch, "metrics.log");
+	const struct journal_settings settings = { 0 };
+	const struct journal_reader reader = { restore, see, f, f->next };
 
 	journal_close(&f->journal);
 	f->count = 0;
 	f->fail = (struct fail){ 0 };
 	return journal_lock(&f->journal, path, &f->fail) &&
-	       journal_open(&f->journal, path, see, f, &f->fail);
+	       journal_open(&f->journal, path, &settings, &reader, &f->fail);
 }
 
 static void assert_file(struct fixture *f, const char *want)
