@@ -344,6 +344,8 @@ static bool recover_behind_rotation(
 		return fail_set(fail, FAIL_FATAL,
 			"%s has the name the journal %s will get when it is rotated: move it away",
 			rotated, r->path);
+	if (!sound && r->journal->settings.begin_anew && size_of(r->path) <= 0)
+		return begin_file(r, c->number, fail);
 	if (!sound && r->journal->settings.begin_anew)
 		log_warning(
 			"journal", "not the file of the checkpoint, passed over path=%s", rotated);

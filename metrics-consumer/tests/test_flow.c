@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "metrics-consumer/journal_files.h"
 #include "metrics-consumer/tests/flow.h"
 #include "metrics-consumer/verify.h"
 #include "process/clock.h"
@@ -290,6 +293,114 @@ static void a_journal_that_ends_in_the_middle_of_a_line_goes_on(void **state)
 	assert_int_equal(flow_end(&f->child), 0);
 	assert_has(f, flow_err(f), "cut a torn last line", 1);
 	assert_once_and_in_order(f, 20);
+}
+
+/* How often @wanted stands in all files of the journal together. */
+static size_t count_in_journal(struct flow *f, const char *wanted)
+{
+	struct journal_file active = { 0 };
+	struct journal_files files;
+	struct fail fail = { 0 };
+	size_t count = 0;
+
+	strcpy(active.path, scratch_path(&f->scratch, "metrics.log"));
+	assert_true(journal_files_list(active.path, &files, &fail));
+	for (size_t i = 0; i <= files.count; i++) {
+		struct file_lines lines;
+		const char *bytes;
+		size_t length;
+
+		/* One that was compressed meanwhile is looked for again by the caller. */
+		if (!journal_file_open(&lines, i < files.count ? &files.list[i] : &active, &fail))
+			continue;
+		while (file_lines_next(&lines, &bytes, &length, &fail) == FILE_LINES_LINE)
+			count += memmem(bytes, length, wanted, strlen(wanted)) != NULL;
+		journal_file_close(&lines);
+	}
+	journal_files_free(&files);
+	return count;
+}
+
+static void wait_in_journal(struct flow *f, const char *wanted, size_t count)
+{
+	const int64_t until = clock_mono_ms() + 30000;
+
+	while (count_in_journal(f, wanted) < count) {
+		if (clock_mono_ms() > until)
+			fail_msg("the journal has %s %zu times, not %zu", wanted,
+				count_in_journal(f, wanted), count);
+		(void)poll(NULL, 0, 10);
+	}
+}
+
+/* 4096 bytes are some twenty lines; each start is killed at any moment, the last one ends. */
+static void rotated_and_killed_it_writes_each_event_once(void **state)
+{
+	static const char *const small[] = { "JOURNAL_ROTATE_BYTES=4096", NULL };
+	struct flow *const f = *state;
+	char head[64];
+	int64_t id = 0;
+
+	for (int round = 0; round < 6; round++) {
+		f->child = flow_consumer(f, small);
+		for (int i = 0; i < 200; i++) {
+			id++;
+			flow_send_event(f, 0, id);
+			flow_send_event(f, 1, id);
+			if (i % 10 == 9)
+				flow_flush(f);
+		}
+		if (round < 5)
+			flow_kill(&f->child);
+	}
+	(void)snprintf(head, sizeof(head), " id=%" PRId64 " ", id);
+	wait_in_journal(f, head, 2);
+	assert_int_equal(flow_end(&f->child), 0);
+	assert_int_equal(count_in_journal(f, " source="), 2 * id);
+	for (; id > 0; id--) {
+		(void)snprintf(head, sizeof(head), " source=cart/a id=%" PRId64 " ", id);
+		if (id % 50 == 0)
+			assert_int_equal(count_in_journal(f, head), 1);
+	}
+	assert_int_equal(access(scratch_path(&f->scratch, "metrics.log.000002.zst"), F_OK), 0);
+}
+
+/* mv, SIGHUP, as logrotate does it; without the move the signal changes nothing. */
+static void after_a_move_and_a_signal_it_writes_to_a_new_file(void **state)
+{
+	struct flow *const f = *state;
+	char moved[PATH_MAX];
+
+	flow_send_event(f, 0, 1);
+	flow_flush(f);
+	f->child = flow_consumer(f, NULL);
+	flow_wait_lines(f, 1);
+	assert_int_equal(kill(f->child, SIGHUP), 0);
+	flow_wait_for(f, flow_err(f), "nothing to reopen", 1);
+	strcpy(moved, scratch_path(&f->scratch, "metrics.log.1"));
+	assert_int_equal(rename(scratch_path(&f->scratch, "metrics.log"), moved), 0);
+	flow_send_event(f, 0, 2); /* into the one it has open */
+	flow_flush(f);
+	flow_wait_for(f, "metrics.log.1", "\n", 2);
+	assert_int_equal(kill(f->child, SIGHUP), 0);
+	flow_wait_for(f, flow_err(f), "began a new one", 1);
+	flow_send_event(f, 0, 3);
+	flow_flush(f);
+	flow_wait_lines(f, 1);
+	flow_kill(&f->child);
+	f->child = flow_consumer(f, NULL);
+	flow_send_event(f, 0, 4);
+	flow_flush(f);
+	flow_wait_lines(f, 2);
+	assert_int_equal(flow_end(&f->child), 0);
+	assert_has(f, "metrics.log.1", "\n", 2);
+	assert_has(f, "metrics.log", "\n", 2);
+	/* Gone, it is not begun again unasked. */
+	assert_int_equal(unlink(scratch_path(&f->scratch, "metrics.log")), 0);
+	f->child = flow_consumer(f, NULL);
+	flow_wait_for(f, flow_err(f), "is gone", 1);
+	assert_int_equal(flow_end(&f->child), 1);
+	assert_int_equal(access(scratch_path(&f->scratch, "metrics.log"), F_OK), -1);
 }
 
 static void a_damaged_journal_is_not_touched(void **state)
@@ -684,6 +795,8 @@ int main(void)
 		TEST(a_restart_writes_nothing_twice),
 		TEST(killed_anywhere_it_writes_each_event_once_and_in_order),
 		TEST(a_journal_that_ends_in_the_middle_of_a_line_goes_on),
+		TEST(rotated_and_killed_it_writes_each_event_once),
+		TEST(after_a_move_and_a_signal_it_writes_to_a_new_file),
 		TEST(a_damaged_journal_is_not_touched),
 		TEST(an_offset_above_the_log_is_a_hole_and_what_is_known_is_dropped),
 		TEST(an_offset_below_the_log_is_a_hole_and_reading_goes_on),

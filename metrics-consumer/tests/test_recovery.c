@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -178,7 +179,83 @@ static void what_power_loss_left_is_cut_and_kept(void **state)
 	book_assert_whole(b, 25);
 }
 
-/* Killed anywhere in it, the next start does it again. */
+/* Starts in a child that dies before its @kill_at th call that changes something. False: it did. */
+static bool start_and_die(struct book *b, int kill_at)
+{
+	const pid_t child = fork();
+	int status;
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		disk.calls = 0;
+		disk.kill_at = kill_at;
+		_exit(book_open(b) && (!journal_rotate_is_due(&b->journal) || book_rotate(b)) ? 0
+											      : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == DISK_KILLED);
+	return WEXITSTATUS(status) == 0;
+}
+
+static void killed_in_a_recovery_the_next_one_does_it_again(void **state)
+{
+	static const char left[] = "garbage\n" BOOK_LINE("21");
+	bool lived = false;
+	void *one;
+	int call;
+
+	(void)state;
+	for (call = 1; !lived; call++) {
+		assert_int_equal(book_setup(&one), 0);
+		write_book(one);
+		append(one, left, sizeof(left) - 1);
+		lived = start_and_die(one, call);
+		assert_true(book_open(one));
+		book_assert_whole(one, 20);
+		assert_true(book_has(one, "metrics.log.cut.000001"));
+		book_teardown(&one);
+	}
+	assert_in_range(call, 5, 50);
+}
+
+/* Whether the file is gone, bad or sound; asked once more, it is done. */
+static void killed_in_a_new_journal_it_is_asked_for_again(void **state)
+{
+	bool lived;
+	void *one;
+
+	(void)state;
+	for (int kind = 0; kind < 3; kind++) {
+		lived = false;
+		for (int call = 1; !lived; call++) {
+			struct book *b;
+
+			assert_int_equal(book_setup(&one), 0);
+			b = one;
+			write_book(b);
+			assert_true(book_open(b) && book_checkpoint(b));
+			book_close(b);
+			if (kind == 0)
+				book_move(b, "metrics.log", "metrics.log.0");
+			else if (kind == 1)
+				scratch_write(&b->scratch, "metrics.log", "2025 bad", 8);
+			b->settings.begin_anew = true;
+			lived = start_and_die(b, call);
+			assert_true(book_open(b));
+			assert_int_equal(b->next[0], 21);
+			assert_true(book_write(b, 5));
+			b->settings.begin_anew = false;
+			assert_true(book_open(b));
+			assert_int_equal(b->next[0], 26);
+			assert_int_equal(b->count, 25);
+			if (kind != 1)
+				book_assert_whole(b, 25);
+			book_teardown(&one);
+		}
+	}
+}
+
 static void what_cannot_be_kept_is_not_cut(void **state)
 {
 	struct book *const b = *state;
@@ -324,6 +401,8 @@ int main(void)
 		TEST(without_a_checkpoint_damage_stops_the_start),
 		TEST(a_torn_last_line_is_cut_and_not_kept),
 		TEST(what_power_loss_left_is_cut_and_kept),
+		cmocka_unit_test(killed_in_a_recovery_the_next_one_does_it_again),
+		cmocka_unit_test(killed_in_a_new_journal_it_is_asked_for_again),
 		TEST(what_cannot_be_kept_is_not_cut),
 		TEST(a_journal_that_is_gone_or_another_one_stops_the_start),
 		TEST(a_damaged_checkpoint_stops_the_start),
