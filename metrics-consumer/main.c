@@ -106,7 +106,7 @@ static bool place_path(char out[PATH_MAX], const char *directory, const char *pa
 
 static bool read_settings(struct settings *s, int argc, char **argv, struct fail *fail)
 {
-	char directory[PATH_MAX];
+	char directory[PATH_MAX], rotate_bytes[24];
 
 	const bool good = settings_read(&program, argc, argv, s, &s->passed, fail);
 	const bool passed_good = kafka_settings_check(&program, &s->passed, topic_fixed, fail);
@@ -117,9 +117,11 @@ static bool read_settings(struct settings *s, int argc, char **argv, struct fail
 	if (!place_path(s->journal, s->state_directory, s->journal_path))
 		return settings_complain(
 			&program, "JOURNAL_PATH", s->journal_path, "a shorter path", fail);
-	if (s->rotate_bytes > 0 && s->rotate_bytes < JOURNAL_ROTATE_BYTES_MIN)
-		return settings_complain(&program, "JOURNAL_ROTATE_BYTES", "less than 4096",
+	if (s->rotate_bytes > 0 && s->rotate_bytes < JOURNAL_ROTATE_BYTES_MIN) {
+		(void)snprintf(rotate_bytes, sizeof(rotate_bytes), "%" PRId64, s->rotate_bytes);
+		return settings_complain(&program, "JOURNAL_ROTATE_BYTES", rotate_bytes,
 			"0 for never, or at least 4096", fail);
+	}
 	append_file_directory(s->journal, directory);
 	if (!place_path(s->dead_letter, directory, s->dead_letter_path))
 		return settings_complain(

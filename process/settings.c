@@ -275,10 +275,10 @@ static void help(const struct program *program)
 	for (size_t i = 0; i < program->count; i++) {
 		const struct setting *const s = &program->settings[i];
 
-		printf("  %-21s %s%s%s%s\n", s->name, s->help, *s->initial ? " [" : "", s->initial,
+		printf("  %-22s %s%s%s%s\n", s->name, s->help, *s->initial ? " [" : "", s->initial,
 			*s->initial ? "]" : "");
 	}
-	printf("  %-21s any librdkafka property: RDKAFKA_SECURITY_PROTOCOL is security.protocol\n",
+	printf("  %-22s any librdkafka property: RDKAFKA_SECURITY_PROTOCOL is security.protocol\n",
 		SETTING_PREFIX "...");
 }
 
