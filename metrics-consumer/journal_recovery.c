@@ -83,20 +83,15 @@ static bool take_active(struct recovery *r, int64_t number, int64_t from, struct
 	return true;
 }
 
-/* For --new-journal: P is not there, or empty, and gets the number behind @number. */
+/* For --new-journal: P is not there, or empty, and gets the number behind @number. The checkpoint
+ * for it comes next; after a kill before that, it is asked for again. */
 static bool begin_file(struct recovery *r, int64_t number, struct fail *fail)
 {
-	struct journal *const j = r->journal;
-
-	j->number = number;
-	strcpy(j->file.path, r->path);
-	if (!journal_save_next(j, r->checkpoint.state, fail) ||
-		!append_file_open(&j->file, r->path, fail))
+	if (!take_active(r, number + 1, 0, fail))
 		return false;
-	j->number++;
-	j->settings.begin_anew = false;
+	r->journal->settings.begin_anew = false;
 	log_warning("journal", "began a new file, as was asked path=%s number=%" PRId64, r->path,
-		j->number);
+		number + 1);
 	return true;
 }
 
@@ -166,7 +161,7 @@ static bool recover_active(struct recovery *r, struct fail *fail)
 	if (size >= 0 && fits(r->path, c))
 		return take_active(r, c->number, c->position, fail);
 	if (anew && size <= 0 && find_moved(r, moved))
-		return finish(r, moved, fail) && take_active(r, c->number + 1, 0, fail);
+		return finish(r, moved, fail) && begin_file(r, c->number, fail);
 	if (anew)
 		return (size <= 0 || move_aside(r, c->number, fail)) &&
 		       begin_file(r, c->number, fail);
@@ -232,8 +227,6 @@ static bool recover_behind_rotation(
 		return fail_set(fail, FAIL_FATAL,
 			"%s has the name the journal %s will get when it is rotated: move it away",
 			rotated, r->path);
-	if (!sound && r->journal->settings.begin_anew && journal_size_of(r->path) <= 0)
-		return begin_file(r, c->number, fail);
 	if (!sound && r->journal->settings.begin_anew)
 		log_warning(
 			"journal", "not the file of the checkpoint, passed over path=%s", rotated);

@@ -73,12 +73,20 @@ int __wrap_fdatasync(int fd)
 		errno = disk.sync_error;
 		return -1;
 	}
-	return refused() ? -1 : __real_fdatasync(fd);
+	if (refused()) {
+		disk.sync_failed = true;
+		return -1;
+	}
+	return __real_fdatasync(fd);
 }
 
 int __wrap_fsync(int fd)
 {
-	return refused() ? -1 : __real_fsync(fd);
+	if (refused()) {
+		disk.sync_failed = true;
+		return -1;
+	}
+	return __real_fsync(fd);
 }
 
 int __wrap_open(const char *path, int flags, ...)

@@ -4,6 +4,7 @@
 #ifndef METRICS_CONSUMER_TESTS_DISK_H
 #define METRICS_CONSUMER_TESTS_DISK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define DISK_ENDLESS ((size_t)-1)
@@ -19,6 +20,7 @@ struct disk {
 	int kill_at; /* the process ends before this one, from 1; 0: never */
 	int fail_at; /* this one fails with fail_error, and nothing is done; 0: none */
 	int fail_error;
+	bool sync_failed; /* that one was a sync */
 };
 extern struct disk disk;
 

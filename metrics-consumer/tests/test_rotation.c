@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -205,6 +206,53 @@ static void a_full_disk_at_any_step_loses_and_repeats_nothing(void **state)
 	fail_everywhere(true, ENOSPC);
 }
 
+/* Put off, or done but for its last checkpoint; then lines are written, old files compressed, and
+ * it is killed. A full disk ends nobody, unless a sync says so. */
+static void put_off_and_killed(bool by_hand)
+{
+	const atomic_bool stop = false;
+	bool failed = true;
+	void *state;
+
+	for (int call = 1; failed; call++) {
+		struct book *b;
+
+		assert_int_equal(book_setup(&state), 0);
+		b = state;
+		assert_true(book_open(b) && book_write(b, 5) && book_checkpoint(b));
+		assert_true(book_write(b, 3));
+		if (by_hand)
+			book_move(b, "metrics.log", "metrics.log.by-hand");
+		disk.calls = 0;
+		disk.fail_at = call;
+		disk.fail_error = ENOSPC;
+		const bool goes_on =
+			(by_hand ? book_reopen(b) : book_rotate(b)) || b->fail.kind == FAIL_RETRY;
+
+		assert_true(goes_on || disk.sync_failed);
+		failed = disk.calls >= call;
+		disk_is_fine();
+		if (goes_on)
+			assert_true(book_write(b, 2));
+		const int64_t last = b->next[0] - 1;
+
+		book_close(b);
+		if (!by_hand)
+			assert_true(archive_round(scratch_path(&b->scratch, "metrics.log"), true, 0,
+				b->journal.number, &stop, &b->fail));
+		start_again(b, by_hand);
+		book_assert_whole(b, last);
+		book_teardown(&state);
+	}
+}
+
+static void put_off_and_killed_it_loses_and_repeats_nothing(void **state)
+{
+	(void)state;
+	put_off_and_killed(false);
+	put_off_and_killed(true);
+}
+
 static void an_error_at_any_step_loses_and_repeats_nothing(void **state)
 {
 	(void)state;
@@ -384,6 +432,7 @@ int main(void)
 		cmocka_unit_test(killed_in_a_rotation_nothing_is_lost_or_repeated),
 		cmocka_unit_test(killed_in_a_reopening_nothing_is_lost_or_repeated),
 		cmocka_unit_test(a_full_disk_at_any_step_loses_and_repeats_nothing),
+		cmocka_unit_test(put_off_and_killed_it_loses_and_repeats_nothing),
 		cmocka_unit_test(an_error_at_any_step_loses_and_repeats_nothing),
 		TEST(a_name_that_is_taken_is_not_replaced),
 		TEST(moved_by_hand_to_the_next_name_it_is_read_on),
