@@ -11,9 +11,7 @@ struct disk disk = { .room = DISK_ENDLESS, .write_most = DISK_ENDLESS, .write_er
 
 ssize_t __real_write(int fd, const void *bytes, size_t length);
 ssize_t __wrap_write(int fd, const void *bytes, size_t length);
-int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
-int __real_fsync(int fd);
 int __wrap_fsync(int fd);
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
@@ -66,27 +64,30 @@ ssize_t __wrap_write(int fd, const void *bytes, size_t length)
 	return __real_write(fd, bytes, length);
 }
 
+/* No power is lost here: a sync that succeeds has nothing to do, and there are thousands. */
+static int sync_it(void)
+{
+	if (!refused())
+		return 0;
+	disk.sync_failed = true;
+	return -1;
+}
+
 int __wrap_fdatasync(int fd)
 {
+	(void)fd;
 	disk.syncs++;
 	if (disk.sync_error != 0) {
 		errno = disk.sync_error;
 		return -1;
 	}
-	if (refused()) {
-		disk.sync_failed = true;
-		return -1;
-	}
-	return __real_fdatasync(fd);
+	return sync_it();
 }
 
 int __wrap_fsync(int fd)
 {
-	if (refused()) {
-		disk.sync_failed = true;
-		return -1;
-	}
-	return __real_fsync(fd);
+	(void)fd;
+	return sync_it();
 }
 
 int __wrap_open(const char *path, int flags, ...)

@@ -1,6 +1,6 @@
 /* metrics-consumer/tests/disk.h - a disk that fails on cue, or a process that is killed on cue:
  * what the program under test asks of the file system goes through here (the linker's --wrap).
- * Descriptors 0 to 2 are left alone. */
+ * Descriptors 0 to 2 are left alone. Nothing is really synced. */
 #ifndef METRICS_CONSUMER_TESTS_DISK_H
 #define METRICS_CONSUMER_TESTS_DISK_H
 
