@@ -19,10 +19,11 @@
 #include "process/log.h"
 #include "process/stop.h"
 
-#define LEVEL     3       /* zstd's own default: journals shrink tenfold, and it takes 4 MB */
-#define PIECE     131072  /* bytes read at once, and between two looks at the stop */
-#define SYNC_EACH 8388608 /* bytes: so that the journal's own sync never waits behind a large one  \
-			   */
+#define LEVEL 3      /* zstd's own default: journals shrink tenfold, and it takes 4 MB */
+#define PIECE 131072 /* bytes read at once, and between two looks at the stop */
+#define SYNC_EACH                                                                                  \
+	8388608 /* bytes: so that the journal's own sync never waits behind a large one            \
+		 */
 #define AGAIN_S 60
 
 struct archive {

@@ -183,11 +183,6 @@ static bool lock_journal(
 	return true;
 }
 
-static bool restore(void *context, const json_t *state, struct fail *fail)
-{
-	return place_restore(context, state, fail);
-}
-
 /* From the files to the topic: nothing is taken before there is a place to put it. */
 static bool consume(const struct settings *s, struct journal *journal, struct counters *counters,
 	struct page *page, struct fail *fail)
@@ -200,7 +195,7 @@ static bool consume(const struct settings *s, struct journal *journal, struct co
 		.begin_anew = s->new_journal };
 	struct dead_letter dead = { .file.fd = -1 };
 	struct place place;
-	const struct journal_reader reader = { .restore = restore,
+	const struct journal_reader reader = { .restore = place_restore,
 		.seen = place_recall_line,
 		.context = &place,
 		.next = place.progress.next };

@@ -396,6 +396,11 @@ bool place_record(
 	return place_next(place, record, &headers, now_ms, fail);
 }
 
+void place_redriven(struct place *place, enum event_type type, int32_t partition)
+{
+	place->progress.counts.ever.events[type][partition]++;
+}
+
 void place_written(struct place *place)
 {
 	place->progress.counts.journal_bytes += place->length;

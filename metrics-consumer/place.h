@@ -56,15 +56,18 @@ bool place_recall_dead(void *place, const struct dead_record *record);
 /* What the place knows, as the checkpoint keeps it, of what was written; nothing may wait. A new
  * reference, or NULL: out of memory. */
 json_t *place_save(const struct place *place);
-/* Into a place that was just opened, before anything is recalled. FAIL_REFUSE names what cannot
- * be; the place is then of no use. */
-bool place_restore(struct place *place, const json_t *state, struct fail *fail);
+/* For journal_open: into a place that was just opened, before anything is recalled. FAIL_REFUSE
+ * names what cannot be; the place is then of no use. */
+bool place_restore(void *place, const json_t *state, struct fail *fail);
 
 /* Whether the lines of @record still fit; if not, write the lines first. */
 bool place_has_room(const struct place *place, const rd_kafka_message_t *record);
 /* Places one record that carries no error. Fails only without memory. */
 bool place_record(
 	struct place *place, const rd_kafka_message_t *record, int64_t now_ms, struct fail *fail);
+/* A repaired dead letter of @partition was written as a line: it is counted, and nothing else
+ * changes. Its number is known, and its offset is no position. */
+void place_redriven(struct place *place, enum event_type type, int32_t partition);
 /* The lines were written. */
 void place_written(struct place *place);
 

@@ -329,8 +329,9 @@ static bool restore_counts(const json_t *from, struct counts_ever *ever, struct 
 	       restore_count(from, "number_holes", &ever->number_holes, fail);
 }
 
-bool place_restore(struct place *place, const json_t *state, struct fail *fail)
+bool place_restore(void *context, const json_t *state, struct fail *fail)
 {
+	struct place *const place = context;
 	const json_t *const partitions = json_object_get(state, "partitions");
 	const json_t *const sources = json_object_get(state, "sources");
 	struct progress *const progress = &place->progress;

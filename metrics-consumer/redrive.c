@@ -1,16 +1,16 @@
 /* Bringing repaired dead letters into the journal.
  *
  * Going well: take the journal's lock, read the input and judge each line as the consumer judges a
- * record, read the whole journal to see what of it is there, append the rest, sync.
+ * record, open the journal as the consumer does, read all of it to see what is there, append the
+ * rest, make a checkpoint.
  * Going wrong:
  * - a line of the input is no dead letter, or its value is no sound event: it is named and left
  *   out, the others go their way;
  * - the journal has the number from another place or with another value: a second line of it
  *   would be a repetition, so it is refused;
- * - we are killed: nothing, or some whole lines, or a torn one stand at the end of the journal.
- *   The consumer cuts a torn one at its start, and a second run finds the whole ones and leaves
- *   them out;
- * - the journal ends in a torn line: it is the consumer who knows what to do with it. */
+ * - we are killed before the checkpoint: what we wrote is cut by whoever opens the journal next,
+ *   and a second run does it again; behind the checkpoint, a second run finds it and leaves it
+ *   out. */
 #include "metrics-consumer/redrive.h"
 
 #include <assert.h>
@@ -28,6 +28,7 @@
 #include "metrics-consumer/dead_letter.h"
 #include "metrics-consumer/journal.h"
 #include "metrics-consumer/journal_walk.h"
+#include "metrics-consumer/place.h"
 #include "process/clock.h"
 
 #define REAL_DIGITS 15 /* of a number in a value that is given as JSON, not as text */
@@ -40,6 +41,7 @@ struct letter {
 	int64_t id;
 	int64_t at_ms;
 	enum event_flaw flaw;
+	enum event_type type;
 	char *value; /* without line breaks; NULL where there is none */
 	size_t length;
 	bool there; /* in the journal */
@@ -47,6 +49,9 @@ struct letter {
 
 struct redriving {
 	FILE *out;
+	struct journal *journal; /* locked, unless it is a dry run */
+	struct place place;
+	struct dead_letter dead; /* the place wants one; it is not opened */
 	struct event_reader *reader;
 	struct event event;
 	struct letter *list;
@@ -194,6 +199,7 @@ static void judge_value(struct redriving *r, struct letter *letter)
 	letter->flaw = event_decode(r->reader, letter->value, letter->length, &r->event);
 	if (letter->flaw != EVENT_SOUND)
 		return;
+	letter->type = r->event.type;
 	if (letter->at_ms < 0)
 		letter->at_ms = r->event.at_ms;
 	if (memchr(letter->value, '\n', letter->length) ||
@@ -362,11 +368,6 @@ static bool read_journal(struct redriving *r, const char *path, struct fail *fai
 			good = journal_walk_damaged(&walk, fail);
 	}
 	good = good && result == FILE_LINES_END;
-	if (good && file_lines_torn(&walk.lines, &bytes) > 0)
-		good = fail_set(fail, FAIL_FATAL,
-			"%s ends in the middle of a line: start the consumer, which cuts it, and "
-			"stop it again",
-			path);
 	journal_walk_close(&walk);
 	return good;
 }
@@ -403,24 +404,39 @@ static bool write_lines(struct redriving *r, char **lines, size_t *length, struc
 	return true;
 }
 
-bool redrive_append(
-	struct append_file *journal, const char *lines, size_t length, struct fail *fail)
+static void count_redriven(const struct redriving *r, struct place *place)
 {
-	return append_file_write(journal, lines, length, fail) && append_file_sync(journal, fail);
+	for (size_t i = 0; i < r->count; i++) {
+		if (!r->list[i].there && r->list[i].flaw == EVENT_SOUND)
+			place_redriven(place, r->list[i].type, r->list[i].partition);
+	}
 }
 
-static bool append(const char *path, const char *lines, size_t length, struct fail *fail)
+/* Their offsets are lower than those of the lines before. A checkpoint behind them says that they
+ * are sound; without it the consumer cuts them at its start, and redrive is to be run again. */
+static bool append(struct redriving *r, const char *lines, size_t length, struct fail *fail)
 {
-	struct append_file file;
-	bool good;
+	struct journal *const journal = r->journal;
 
-	if (length == 0)
-		return true;
-	if (!append_file_open(&file, path, fail))
+	if (!journal_write(journal, lines, length, fail))
 		return false;
-	good = redrive_append(&file, lines, length, fail);
-	append_file_close(&file);
-	return good;
+	count_redriven(r, &r->place);
+	return journal_checkpoint(journal, place_save(&r->place), fail);
+}
+
+/* What the journal knows, as the consumer reads it at its start. */
+static bool open_journal(struct redriving *r, const char *path, struct fail *fail)
+{
+	static const struct journal_settings as_it_is = { 0 };
+	const struct journal_reader reader = { .restore = place_restore,
+		.seen = place_recall_line,
+		.context = &r->place,
+		.next = r->place.progress.next };
+
+	if (access(path, F_OK) != 0)
+		return fail_errno(fail, FAIL_REFUSE, errno, "no journal at %s", path);
+	return place_open(&r->place, &r->dead, fail) &&
+	       journal_open(r->journal, path, &as_it_is, &reader, fail);
 }
 
 static bool redrive_all(
@@ -429,9 +445,10 @@ static bool redrive_all(
 	char *lines = NULL;
 	size_t length = 0;
 	const bool good = read_input(r, options->input_path, fail) && name_letters(r, fail) &&
+			  (options->dry_run || open_journal(r, options->journal_path, fail)) &&
 			  read_journal(r, options->journal_path, fail) &&
 			  write_lines(r, &lines, &length, fail) &&
-			  (options->dry_run || append(options->journal_path, lines, length, fail));
+			  (options->dry_run || length == 0 || append(r, lines, length, fail));
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < length; i++)
@@ -447,7 +464,7 @@ static bool redrive_all(
 bool redrive(const struct redrive_options *options, FILE *out, bool *all, struct fail *fail)
 {
 	struct journal journal = { .file.fd = -1, .directory = -1 };
-	struct redriving r = { .out = out };
+	struct redriving r = { .out = out, .journal = &journal, .dead.file.fd = -1 };
 	bool good = false;
 
 	if (!options->dry_run && !journal_lock(&journal, options->journal_path, fail))
@@ -465,6 +482,7 @@ bool redrive(const struct redrive_options *options, FILE *out, bool *all, struct
 	for (size_t i = 0; i < r.count; i++)
 		free(r.list[i].value);
 	free(r.list);
+	place_close(&r.place);
 	free(r.slots);
 	journal_close(&journal);
 	return good;

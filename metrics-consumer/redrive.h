@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "metrics-consumer/append_file.h"
 #include "process/fail.h"
 
 #define REDRIVE_BYTES_MAX (512 * 1024 * 1024) /* of values that are held in memory */
@@ -24,9 +23,5 @@ struct redrive_options {
 /* Names what is refused, and the totals, on @out. *all: each input line is in the journal now.
  * FAIL_OWNED: a consumer runs. */
 bool redrive(const struct redrive_options *options, FILE *out, bool *all, struct fail *fail);
-
-/* The one place where redrive changes the journal: appends whole lines, and syncs them. */
-bool redrive_append(
-	struct append_file *journal, const char *lines, size_t length, struct fail *fail);
 
 #endif

@@ -166,13 +166,17 @@ void topic_close(struct topic **topic)
 		return;
 	if (t->answers)
 		rd_kafka_queue_destroy(t->answers);
+	*topic = NULL;
+	/* librdkafka ends only when its coordinator has answered the commit, which a dead broker
+	 * never does: the client is left to the end of the process, which is next. */
+	if (t->committing)
+		return;
 	rd_kafka_queue_io_event_enable(t->queue, -1, NULL, 0);
 	rd_kafka_queue_destroy(t->queue);
 	/* Closing the consumer would wait for the coordinator: there is nothing to leave. */
 	rd_kafka_destroy_flags(t->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	close(t->wake);
 	free(t);
-	*topic = NULL;
 }
 
 bool topic_check(struct topic *t, int wait_ms, struct fail *fail)

@@ -253,17 +253,40 @@ static void a_consumer_that_runs_is_not_disturbed(void **state)
 	assert_journal(f, LINE(0, 1));
 }
 
-static void a_journal_that_is_torn_damaged_or_not_there_is_left_alone(void **state)
+/* What was written behind the last checkpoint is cut by whoever opens the journal next. */
+static void killed_before_its_checkpoint_it_does_the_same_again(void **state)
+{
+	struct fixture *const f = *state;
+
+	put(f, "metrics.log", LINE(0, 1) LINE(3, 4));
+	put(f, "dead-letter.log", LETTER(1, 2, REPAIRED));
+	assert_true(run(f));
+	put(f, "dead-letter.log", LETTER(1, 2, REPAIRED) LETTER(2, 3, REPAIRED));
+	put(f, "metrics.log", LINE(0, 1) LINE(3, 4) REDRIVEN(1, 2) REDRIVEN(2, 3));
+	assert_true(run(f));
+	assert_said(f, "1 redriven, 1 already there, 0 refused\n");
+	assert_journal(f, LINE(0, 1) LINE(3, 4) REDRIVEN(1, 2) REDRIVEN(2, 3));
+	assert_true(run(f));
+	assert_said(f, "0 redriven, 2 already there, 0 refused\n");
+}
+
+static void a_torn_line_is_cut_first(void **state)
+{
+	struct fixture *const f = *state;
+
+	put(f, "dead-letter.log", LETTER(1, 2, REPAIRED));
+	put(f, "metrics.log", LINE(0, 1) "2025-07-08T19:15:33");
+	assert_true(run(f));
+	assert_journal(f, LINE(0, 1) REDRIVEN(1, 2));
+}
+
+static void a_journal_that_is_damaged_or_not_there_is_left_alone(void **state)
 {
 	struct fixture *const f = *state;
 
 	put(f, "dead-letter.log", LETTER(1, 2, REPAIRED));
 	assert_false(run(f));
 	assert_non_null(strstr(f->fail.text, "metrics.log: No such file"));
-	put(f, "metrics.log", LINE(0, 1) "2025-07-08T19:15:33");
-	assert_false(run(f));
-	assert_non_null(strstr(f->fail.text, "ends in the middle of a line: start the consumer"));
-	assert_journal(f, LINE(0, 1) "2025-07-08T19:15:33");
 	put(f, "metrics.log", "hello\n");
 	assert_false(run(f));
 	assert_non_null(strstr(f->fail.text, "metrics.log is damaged: line 1 at byte 0"));
@@ -286,7 +309,9 @@ int main(void)
 		TEST(of_two_letters_of_an_event_the_sound_one_counts),
 		TEST(a_redriven_line_is_neither_out_of_order_nor_missing),
 		TEST(a_consumer_that_runs_is_not_disturbed),
-		TEST(a_journal_that_is_torn_damaged_or_not_there_is_left_alone),
+		TEST(killed_before_its_checkpoint_it_does_the_same_again),
+		TEST(a_torn_line_is_cut_first),
+		TEST(a_journal_that_is_damaged_or_not_there_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
