@@ -42,6 +42,26 @@ class MockCluster:
         """The offset behind the last record of each partition."""
         return [int(end) for end in self._tell("ends")]
 
+    def topic(self, name):
+        self._tell(f"topic {name}")
+
+    def put(self, topic, partition, value, source=None, number=None, key=None):
+        """A record of bytes, as a batch of its own; without a source it has no headers."""
+        words = [topic, str(partition), source or "-", str(number or "-"),
+                 *("-" if each is None else "x" + each.hex() for each in (key, value))]
+        self._tell(f"put {' '.join(words)}")
+
+    def read(self, topic, partition):
+        """All records: (offset, source, id, value), None where there is no source."""
+        count, = self._tell(f"read {topic} {partition}")
+        records = []
+        for _ in range(int(count)):
+            offset, source, number, *value = self.popen.stdout.readline().split()
+            records.append((int(offset), None if source == "-" else source,
+                            None if number == "-" else int(number),
+                            bytes.fromhex("".join(value))))
+        return records
+
     def tail(self, lines):
         return "(it keeps no log)"
 
