@@ -1,6 +1,6 @@
 # What can be done here. Everything sets up what it needs first; once set up, that is quick.
 
-.PHONY: all help demo demo-docker test test-all up down publish format lint idle clean
+.PHONY: all help demo demo-docker test test-all sweep up down publish format lint idle clean
 
 all: ## builds the programs into build/programs/bin
 	@run/setup programs
@@ -22,6 +22,10 @@ test: ## the tests of every room, the flows, and the system on two real brokers
 test-all: ## the same, with the sanitizers, Docker, clang and the linters
 	@run/setup --kafka --tests --checks release programs
 	@tests/run all
+
+sweep: ## kills the processes at every write, sync, rename and send there is; POINTS=n: at about n of them
+	@run/setup --tests release
+	@STORY_BUILD="$(CURDIR)/build/release" PYTHONDONTWRITEBYTECODE=1 tests/crash/test_crash_points.py $(if $(POINTS),--points $(POINTS),--all)
 
 up: ## starts whatever of the shop is not running on this machine, on fixed ports
 	@run/setup --kafka programs
