@@ -24,6 +24,7 @@ TARGETS = ("store", "wal", "journal", "rotated", "checkpoint", "dead", "director
 COUNTS_BYTES = 8 * (1 + len(OPERATIONS) * len(TARGETS))
 END_SECONDS = 20    # longest a process may take to its end, or to what it is there for
 EVERY_SECONDS = 0.003
+SHOWN_MAX = 5       # offenders of which everything is told
 
 # Series of points: the first to the last call of a kind.
 Series = collections.namedtuple("Series", "scenario kind how times lose lose_how",
@@ -214,7 +215,9 @@ class Sweeper:
         with self.lock:
             self.points += met >= at
             if wrong:
-                self.offenders.append((replay(series, at), wrong))
+                self.offenders.append(replay(series, at))
+                shown = wrong if len(self.offenders) <= SHOWN_MAX else wrong[0].splitlines()[:1]
+                print(f"\n{self.offenders[-1]}\n  " + "\n  ".join(shown), flush=True)
         return met >= at
 
     def try_these(self, points):

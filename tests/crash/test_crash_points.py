@@ -23,7 +23,6 @@ from points import Series, Sweeper
 
 SUBSET = 200
 MEMORY = "/dev/shm"  # what SIGKILL leaves is the same there, and thousands of syncs are quick
-OFFENDERS_SHOWN = 5
 
 SCENARIOS = {"service": services.run,
              "service-again": functools.partial(services.run, again=True),
@@ -99,12 +98,8 @@ class CrashPoints(story.Story):
                 points = [(each, at) for each, count in series for at in range(1, count + 1)]
                 sweeper.try_these(points[::-(-len(points) // OPTIONS.points)])
         print(f"{sweeper.points} points, {len(sweeper.offenders)} of them wrong")
-        for how, wrong in sweeper.offenders[:OFFENDERS_SHOWN]:
-            print(f"\n{how}\n  " + "\n  ".join(wrong))
-        for how, wrong in sweeper.offenders[OFFENDERS_SHOWN:]:
-            print(f"{how}: {wrong[0]}")
         self.assertGreater(sweeper.points, 0, "no point was met")
-        self.assertEqual(len(sweeper.offenders), 0)
+        self.assertEqual(sweeper.offenders, [])
 
 
 def read_options():
