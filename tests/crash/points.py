@@ -22,7 +22,7 @@ OPERATIONS = "write", "sync", "rename", "cut", "create", "send", "lock"
 TARGETS = ("store", "wal", "journal", "rotated", "checkpoint", "dead", "directory", "kafka", "http",
            "other")
 COUNTS_BYTES = 8 * (1 + len(OPERATIONS) * len(TARGETS))
-END_SECONDS = 20    # longest a process may take to its end, or to what it is there for
+END_SECONDS = 60    # longest a process may take to its end, or to what it is there for
 EVERY_SECONDS = 0.003
 SHOWN_MAX = 5       # offenders of which everything is told
 
