@@ -35,7 +35,10 @@
 #define CUTS 1 /* tails lost, or topics made anew */
 #endif
 #ifndef TROUBLES
-#define TROUBLES 1 /* answers lost, rows refused, producers forgotten or given up */
+#define TROUBLES 2 /* answers lost, rows refused, producers forgotten or given up */
+#endif
+#ifndef FAULTS
+#define FAULTS 2 /* of all kinds together */
 #endif
 #ifndef LAG
 #define LAG 1 /* how far a read of the partition's end may be behind */
@@ -43,7 +46,9 @@
 #ifndef BAD
 #define BAD 0 /* number whose value is not sound: a dead letter; 0: none */
 #endif
-#define ROOM    24
+#ifndef ROOM
+#define ROOM 14
+#endif
 #define NOWHERE 255
 #define FOREIGN 15 /* a producer that no broker knows */
 
@@ -85,6 +90,7 @@ bit twice;         /* a hole is read for the second time */
 bit look;          /* the brokers were away since line and partition were compared */
 
 byte kills, reader_kills, cuts, troubles;
+#define MAY(kind, bound) (kind < bound && kills + reader_kills + cuts + troubles < FAULTS)
 bit done;
 bit loose; /* LATE has happened */
 
@@ -190,7 +196,7 @@ proctype writer()
 	:: atomic { !done && !copied && last > 0 ->
 		copied = 1; copy_last = last; copy_stored = stored; copy_at = stored_at }
 #endif
-	:: atomic { !done && kills < KILLS ->
+	:: atomic { !done && MAY(kills, KILLS) ->
 		kills++;
 		end_run();
 		acked = 0; acked_at = NOWHERE; kept = 0;
@@ -340,7 +346,7 @@ proctype brokers()
 			take(0);
 			if
 			:: answer = TAKEN
-			:: troubles < TROUBLES -> troubles++; answer_at = 0 /* lost: sent again */
+			:: MAY(troubles, TROUBLES) -> troubles++; answer_at = 0 /* lost: sent again */
 			fi
 		:: x > to[0] -> /* again: the answer is the old one */
 			k = size;
@@ -354,7 +360,7 @@ proctype brokers()
 		fi;
 		x = 0 }
 	/* A row that Kafka does not want. The request behind it is on its way by then. */
-	:: atomic { !done && from[0] && answer == NONE && troubles < TROUBLES && !late_from ->
+	:: atomic { !done && from[0] && answer == NONE && MAY(troubles, TROUBLES) && !late_from ->
 		troubles++;
 		late_from = from[1]; late_to = to[1]; late_run = (from[1] -> now : 0);
 		late_elder = (from[1] && elder);
@@ -375,7 +381,7 @@ proctype brokers()
 #endif
 		}
 #ifdef TWO_IN_FLIGHT /* the first finds no leader, the second does; the first counts as delivered */
-	:: atomic { !done && from[1] && answer == NONE && troubles < TROUBLES ->
+	:: atomic { !done && from[1] && answer == NONE && MAY(troubles, TROUBLES) ->
 		expected(now);
 		if
 		:: x == 0 ->
@@ -389,15 +395,15 @@ proctype brokers()
 		x = 0 }
 #endif
 #ifdef EXPIRY /* the first expires in the producer; the ones behind get a new epoch and go on */
-	:: atomic { !done && from[1] && answer == NONE && troubles < TROUBLES && !late_from ->
+	:: atomic { !done && from[1] && answer == NONE && MAY(troubles, TROUBLES) && !late_from ->
 		troubles++;
 		late_from = from[1]; late_to = to[1]; late_run = FOREIGN; late_elder = 0;
 		answer = REFUSED }
 #endif
 	/* The producer gives up. */
-	:: atomic { !done && relay == RUN && troubles < TROUBLES -> troubles++; end_run() }
+	:: atomic { !done && relay == RUN && MAY(troubles, TROUBLES) -> troubles++; end_run() }
 	/* After a day without a record the brokers forget it; the relay counts an hour. */
-	:: atomic { !done && relay == RUN && !from[0] && begun && troubles < TROUBLES ->
+	:: atomic { !done && relay == RUN && !from[0] && begun && MAY(troubles, TROUBLES) ->
 		troubles++;
 		forgot = 1;
 #ifndef NO_SILENCE
@@ -420,11 +426,10 @@ proctype brokers()
 		:: else
 		fi;
 		x = 0; late_from = 0; late_to = 0; late_run = 0; late_elder = 0 }
-	:: atomic { !done && late_from -> late_from = 0; late_to = 0; late_run = 0; late_elder = 0 }
 	:: atomic { !done && flushed < size -> flushed = size }
 	/* Both hosts lose power: what was not flushed is gone, and every connection. Or the topic is
 	 * made anew; that is for a person who knows that it was read. */
-	:: atomic { !done && size > 0 && cuts < CUTS ->
+	:: atomic { !done && size > 0 && MAY(cuts, CUTS) ->
 		cuts++;
 		yes = 1; k = 1;
 		do
@@ -465,12 +470,13 @@ proctype brokers()
 
 /* ---- The reader. */
 
-/* Is the last line's record where it was? If not, everything is read again. */
+/* Is the last line's record where it was? Then reading goes on right behind it; if not,
+ * everything is read again. */
 inline compare()
 {
 	if
-	:: lines > 0 && line_at[lines - 1] < size && num[line_at[lines - 1]] == line[lines - 1]
-	:: lines == 0 && pos == 0
+	:: lines > 0 && line_at[lines - 1] < size && num[line_at[lines - 1]] == line[lines - 1] ->
+		pos = line_at[lines - 1] + 1
 	:: else -> pos = 0
 	fi;
 	look = 0
@@ -515,7 +521,6 @@ proctype reader()
 #else
 			/* A hole: once more from the last line, or from the start if that moved. */
 			twice = 1;
-			pos = (lines > 0 -> line_at[lines - 1] + 1 : 0);
 			compare()
 #endif
 		:: else ->
@@ -537,8 +542,12 @@ proctype reader()
 		e = 0; x = 0; yes = 0 }
 	:: atomic { !done && waiting_dead -> dead = waiting_dead; waiting_dead = 0 }
 	:: atomic { !done && pos > size -> pos = 0 } /* Kafka has no such offset */
-	:: atomic { !done && synced < lines -> synced = lines; group = pos }
-	:: atomic { !done && reader_kills < READER_KILLS ->
+	:: atomic { !done && synced < lines -> synced = lines;
+#ifdef TRUST_GROUP
+		group = pos;
+#endif
+		}
+	:: atomic { !done && MAY(reader_kills, READER_KILLS) ->
 		reader_kills++;
 		waiting_dead = 0; twice = 0;
 		do /* a killed process leaves all, a host without power what was synced */
@@ -551,8 +560,8 @@ proctype reader()
 		:: break
 		od;
 		synced = lines;
-		pos = (lines > 0 -> line_at[lines - 1] + 1 : 0);
 #ifdef TRUST_GROUP
+		pos = (lines > 0 -> line_at[lines - 1] + 1 : 0);
 		pos = (group > pos -> group : pos);
 #else
 		compare();
