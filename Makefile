@@ -1,6 +1,6 @@
 # What can be done here. Everything sets up what it needs first; once set up, that is quick.
 
-.PHONY: all help demo demo-docker test test-all sweep up down publish format lint idle clean
+.PHONY: all help demo demo-docker test test-all sweep model mutants up down publish format lint idle clean
 
 all: ## builds the programs into build/programs/bin
 	@run/setup programs
@@ -26,6 +26,14 @@ test-all: ## the same, with the sanitizers, Docker, clang and the linters
 sweep: ## kills the processes at every write, sync, rename and send there is; POINTS=n: at about n of them
 	@run/setup --tests release
 	@STORY_BUILD="$(CURDIR)/build/release" PYTHONDONTWRITEBYTECODE=1 tests/crash/test_crash_points.py $(if $(POINTS),--points $(POINTS),--all)
+
+model: ## checks the argument of docs/EXACTLY-ONCE.md: every order of events of a small model
+	@run/setup --tests
+	@tests/model/check
+
+mutants: ## breaks the code in one place at a time, and shows that a test notices
+	@run/setup --tests
+	@tests/model/mutants
 
 up: ## starts whatever of the shop is not running on this machine, on fixed ports
 	@run/setup --kafka programs

@@ -62,7 +62,7 @@ bit forgot; /* the brokers do not know the producer, whatever the log says */
 byte answered, last, first = 1;
 byte stored, stored_at = NOWHERE; /* the last acknowledged number and its offset */
 bit row[N + 2];                   /* content */
-byte copy_last, copy_stored, copy_at; /* a backup, for RESTORE */
+byte copy_last, copy_first, copy_stored, copy_at; /* a backup, for RESTORE */
 bit copied, restored;
 
 /* The relay; a kill clears all of it. */
@@ -94,7 +94,7 @@ byte kills, reader_kills, cuts, troubles;
 bit done;
 bit loose; /* LATE has happened */
 
-byte runs, e, k, x; /* of one step; but for runs 0 between two */
+byte runs, e, k, x, below; /* of one step; but for runs 0 between two */
 bit yes;
 
 #ifdef WATERMARK
@@ -194,7 +194,7 @@ proctype writer()
 #endif
 #ifdef RESTORE
 	:: atomic { !done && !copied && last > 0 ->
-		copied = 1; copy_last = last; copy_stored = stored; copy_at = stored_at }
+		copied = 1; copy_last = last; copy_first = first; copy_stored = stored; copy_at = stored_at }
 #endif
 	:: atomic { !done && MAY(kills, KILLS) ->
 		kills++;
@@ -214,8 +214,8 @@ proctype writer()
 #endif
 #ifdef RESTORE
 		if
-		:: copied && !restored && (first <= copy_last) ->
-			restored = 1; last = copy_last; stored = copy_stored; stored_at = copy_at
+		:: copied && !restored ->
+			restored = 1; last = copy_last; first = copy_first; stored = copy_stored; stored_at = copy_at
 		:: else
 		fi;
 #endif
@@ -476,22 +476,28 @@ inline compare()
 {
 	if
 	:: lines > 0 && line_at[lines - 1] < size && num[line_at[lines - 1]] == line[lines - 1] ->
+#ifdef KEEP_POSITION
+		skip
+#else
 		pos = line_at[lines - 1] + 1
+#endif
 	:: else -> pos = 0
 	fi;
 	look = 0
 }
 
-/* yes: n is in a file; x: the highest number that is. */
+/* yes: n is in a file; x: the highest number that is; below: how many lower ones are. */
 inline recall(n)
 {
 	yes = (dead == n && dead || waiting_dead == n && waiting_dead);
 	x = (dead > waiting_dead -> dead : waiting_dead);
+	below = (x && x < n);
 	k = 0;
 	do
 	:: k < lines ->
 		yes = (yes || line[k] == n);
 		x = (line[k] > x -> line[k] : x);
+		below = below + (line[k] < n);
 		k++
 	:: else -> break
 	od;
@@ -525,7 +531,7 @@ proctype reader()
 #endif
 		:: else ->
 			twice = 0;
-			assert(e == x + 1 || loose); /* ORDER */
+			assert(below == e - 1 || loose); /* ORDER */
 			if
 			:: e == BAD ->
 #ifdef DEAD_LETTER_LATER
@@ -539,7 +545,7 @@ proctype reader()
 			fi;
 			pos++
 		fi;
-		e = 0; x = 0; yes = 0 }
+		e = 0; x = 0; below = 0; yes = 0 }
 	:: atomic { !done && waiting_dead -> dead = waiting_dead; waiting_dead = 0 }
 	:: atomic { !done && pos > size -> pos = 0 } /* Kafka has no such offset */
 	:: atomic { !done && synced < lines -> synced = lines;
@@ -560,8 +566,8 @@ proctype reader()
 		:: break
 		od;
 		synced = lines;
-#ifdef TRUST_GROUP
 		pos = (lines > 0 -> line_at[lines - 1] + 1 : 0);
+#ifdef TRUST_GROUP
 		pos = (group > pos -> group : pos);
 #else
 		compare();
@@ -586,7 +592,7 @@ proctype judge()
 			e++
 		:: else -> break
 		od;
-		e = 0; x = 0; yes = 0;
+		e = 0; x = 0; below = 0; yes = 0;
 		done = 1 }
 	:: atomic { relay == STOPPED -> done = 1 } /* a person has to decide */
 	fi
