@@ -199,6 +199,14 @@ proctype writer()
 	:: atomic { !done && MAY(kills, KILLS) ->
 		kills++;
 		end_run();
+#ifdef RESTORE
+		if
+		:: copied && !restored && acked == last -> /* all was sent, nothing is under way */
+			late_from = 0; late_to = 0; late_run = 0; late_elder = 0;
+			restored = 1; last = copy_last; first = copy_first; stored = copy_stored; stored_at = copy_at
+		:: else
+		fi;
+#endif
 		acked = 0; acked_at = NOWHERE; kept = 0;
 #ifdef COUNTER_IN_TABLE
 		if
@@ -209,13 +217,6 @@ proctype writer()
 #ifdef ANSWER_FIRST
 		if
 		:: answered > last && answered < N -> answered++ /* that one is gone */
-		:: else
-		fi;
-#endif
-#ifdef RESTORE
-		if
-		:: copied && !restored ->
-			restored = 1; last = copy_last; first = copy_first; stored = copy_stored; stored_at = copy_at
 		:: else
 		fi;
 #endif
@@ -578,7 +579,11 @@ proctype reader()
 
 #define ALL_SENT (relay == RUN && answered == N && acked == last && !from[0] && !late_from && \
 		acked_at < size && num[acked_at] == acked)
+#ifdef NO_LOOK
+#define ALL_READ (pos == size && !waiting_dead)
+#else
 #define ALL_READ (pos == size && !look && !waiting_dead)
+#endif
 
 proctype judge()
 {
@@ -592,6 +597,13 @@ proctype judge()
 			e++
 		:: else -> break
 		od;
+		do
+		:: k < size ->
+			assert(con[k] == row[num[k]]); /* CONTENT: what was answered is what was sent */
+			k++
+		:: else -> break
+		od;
+		k = 0;
 		e = 0; x = 0; below = 0; yes = 0;
 		done = 1 }
 	:: atomic { relay == STOPPED -> done = 1 } /* a person has to decide */
