@@ -194,7 +194,17 @@ static void the_recent_checksums_are_remembered_and_no_others(void **state)
 			id > last - SOURCES_RECENT_MAX && id <= last);
 }
 
-/* Nor does a number that fills a missing place long after. */
+static void making_room_keeps_what_was_there(void **state)
+{
+	note(*state, "cart/a", 128);
+	note(*state, "cart/a", 5);
+	note(*state, "cart/a", 5 + 64);
+	assert_true(sources_at(*state, 0)->recent_room > 64);
+	assert_true(remembers(*state, "cart/a", 128));
+	assert_true(remembers(*state, "cart/a", 5));
+	assert_true(remembers(*state, "cart/a", 5 + 64));
+}
+
 static void a_forged_number_does_not_make_checksums_forgotten(void **state)
 {
 	for (int64_t id = 1; id <= 1000; id++)
@@ -296,6 +306,7 @@ int main(void)
 			a_source_beyond_the_bound_is_not_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			the_recent_checksums_are_remembered_and_no_others, setup, teardown),
+		cmocka_unit_test_setup_teardown(making_room_keeps_what_was_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_forged_number_does_not_make_checksums_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(
