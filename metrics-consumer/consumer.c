@@ -334,6 +334,7 @@ static void look_around(struct consumer *c)
 	const int64_t now = clock_mono_ms();
 	const char *why = NULL;
 	struct fail fail = { 0 };
+	bool away, back;
 
 	if (now - c->look_at < LOOK_MS)
 		return;
@@ -344,11 +345,16 @@ static void look_around(struct consumer *c)
 		if (c->trouble[p][0] != '\0')
 			why = c->trouble[p];
 	}
-	if (topic_is_away(c->with->topic) && !topic_check(c->with->topic, ASK_MS, &fail))
+	away = topic_is_away(c->with->topic);
+	back = away && topic_check(c->with->topic, ASK_MS, &fail);
+	if (away && !back)
 		why = fail.text;
-	for (int p = 0; p < EVENT_PARTITIONS; p++)
+	for (int p = 0; p < EVENT_PARTITIONS; p++) {
+		if (back) /* what comes back may have lost its last seconds */
+			resume_check(&c->with->place->resume[p]);
 		resume_look(&c->with->place->resume[p], &c->with->place->progress,
 			topic_end(c->with->topic, p), now);
+	}
 	page_say(c->with->page, PAGE_KAFKA, why);
 }
 
