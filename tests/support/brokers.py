@@ -79,24 +79,29 @@ class MockCluster:
 class Cluster:
     """kafka/cluster on free ports, in a directory of its own."""
 
-    def __init__(self):
+    def __init__(self, directory=None):
+        """A `directory` that is given stays when it ends."""
         for needed in ("java", "kcat"):
             if not shutil.which(needed):
                 raise unittest.SkipTest(f"{needed} is not installed")
         if not (story.SOURCE / "kafka" / "target" / "lib").is_dir():
             raise unittest.SkipTest("Kafka's jars are missing: run kafka/jars")
         self.name = "kafka/cluster"
-        self.directory = story.directory("hw9-cluster-")
+        self.given = directory is not None
+        self.directory = directory or story.directory("hw9-cluster-")
         story.keep(self)
-        self("up", "--ports", "free")
+        self.up()
         known = dict(line.split("=", 1) for line in self("env").splitlines())
         self.brokers = known["KAFKA_BROKERS"]
 
-    def __call__(self, *words):
-        """kafka/cluster WORDS; returns what it says."""
+    def up(self):
+        self("up", "--ports", "free")
+
+    def __call__(self, *words, as_who=()):
+        """kafka/cluster WORDS; returns what it says. `as_who` is what stands before the command."""
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith(("CLUSTER_", "KAFKA_", "BROKER_", "TOPIC"))}
-        run = subprocess.run([story.SOURCE / "kafka" / "cluster", *words, "--dir",
+        run = subprocess.run([*as_who, story.SOURCE / "kafka" / "cluster", *words, "--dir",
                               self.directory], env=environment, stdin=subprocess.DEVNULL,
                              capture_output=True, text=True, timeout=COMMAND_SECONDS)
         assert run.returncode == 0, f"kafka/cluster {' '.join(words)}: {run.stdout}{run.stderr}"
@@ -110,4 +115,5 @@ class Cluster:
     def end(self):
         if self.directory.exists():
             self("down")
-            shutil.rmtree(self.directory, ignore_errors=True)
+            if not self.given:
+                shutil.rmtree(self.directory, ignore_errors=True)

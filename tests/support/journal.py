@@ -2,8 +2,10 @@
 `metrics-consumer verify` says."""
 import collections
 import datetime
+import io
 import json
 import re
+import subprocess
 
 LINE = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) partition=(\d+) offset=(\d+)"
                   rb" source=(\S+) id=(\d+|-) delay_ms=(-?\d+) (.+)")
@@ -14,19 +16,72 @@ COMPLAINTS_MAX = 20
 Line = collections.namedtuple("Line", "time partition offset source id delay_ms value event")
 
 
+def parse(raw, where):
+    """One line, without its end. What is no line is an error that names the place."""
+    found = LINE.fullmatch(raw)
+    assert found, f"{where} is no line of a journal: {raw!r}"
+    time, partition, offset, source, number, delay, value = found.groups()
+    return Line(datetime.datetime.fromisoformat(time.decode()), int(partition), int(offset),
+                source.decode(), None if number == b"-" else int(number), int(delay), value,
+                json.loads(value))
+
+
 def read(path):
     """The whole lines there are now; the last one may be being written. A line that is none is an
     error."""
-    lines = []
     *whole, _ = (path.read_bytes() if path.exists() else b"").split(b"\n")
-    for at, raw in enumerate(whole, 1):
-        found = LINE.fullmatch(raw)
-        assert found, f"line {at} of {path} is no line of a journal: {raw!r}"
-        time, partition, offset, source, number, delay, value = found.groups()
-        lines.append(Line(datetime.datetime.fromisoformat(time.decode()), int(partition),
-                          int(offset), source.decode(), None if number == b"-" else int(number),
-                          int(delay), value, json.loads(value)))
-    return lines
+    return [parse(raw, f"line {at} of {path}") for at, raw in enumerate(whole, 1)]
+
+
+def open_file(path):
+    """A file of the journal, plain or compressed, to be read by lines; zstd is not in Python's
+    library."""
+    if path.suffix != ".zst":
+        return open(path, "rb")
+    return io.BytesIO(subprocess.run(["zstd", "-dcq", path], check=True, capture_output=True,
+                                     timeout=60).stdout)
+
+
+NOT_LINES = re.compile(r"checkpoint|.*\.tmp|cut\..*")
+
+
+def files(path):
+    """All files of the journal at `path`, in the order in which they were written: rotated ones by
+    their number, plain or compressed (where both are there the plain one counts), those that
+    somebody moved by the time of their first line, the active one last."""
+    numbered, moved = {}, []
+    for each in sorted(path.parent.glob(path.name + ".*")):
+        rest = each.name[len(path.name) + 1:]
+        number = re.fullmatch(r"(\d{6,})(\.zst)?", rest)
+        if number:
+            numbered.setdefault(int(number[1]), each)  # the plain name sorts before .zst
+        elif not NOT_LINES.fullmatch(rest):
+            moved.append(each)
+    parts = [numbered[number] for number in sorted(numbered)]
+    for each in moved:
+        time = _first_time(each)
+        if time:
+            at = next((at for at, part in enumerate(parts) if (_first_time(part) or time) > time),
+                      len(parts))
+            parts.insert(at, each)
+    return parts + ([path] if path.exists() else [])
+
+
+def _first_time(path):
+    """None: it does not begin with a line of a journal."""
+    with open_file(path) as lines:
+        found = LINE.fullmatch(lines.readline().rstrip(b"\n"))
+    return found and found[1]
+
+
+def all_lines(path):
+    """Every line of every file of the journal at `path`, one after the other: it may be more than
+    one wants in memory. Nobody may be writing to it."""
+    for each in files(path):
+        with open_file(each) as lines:
+            for at, raw in enumerate(lines, 1):
+                assert raw.endswith(b"\n"), f"line {at} of {each} has no end: {raw!r}"
+                yield parse(raw[:-1], f"line {at} of {each}")
 
 
 def holds(path, source, number):

@@ -78,7 +78,8 @@ def ask(port, method, path, body=None, headers=None, seconds=15):
 class Process:
     """One of our programs. Its log is appended to over restarts, as an operator keeps it."""
 
-    def __init__(self, binary, directory, settings, name=None):
+    def __init__(self, binary, directory, settings, name=None, group=None):
+        """`group` is the group id it runs under; needs root."""
         self.binary = binary
         self.name = name or binary
         self.directory = pathlib.Path(directory)
@@ -87,21 +88,28 @@ class Process:
         self.log_path.touch()
         self.settings = {"HTTP_PORT": 0, "STATE_DIRECTORY": self.directory} | settings
         self.popen = None
-        self.port = None
+        self.port = self.settings["HTTP_PORT"] or None
+        # With us it dies, whatever becomes of us.
+        self.words = ["setpriv", "--pdeathsig", "KILL"]
+        if group is not None:
+            self.words += ["--regid", str(group), "--clear-groups"]
         story.keep(self)
 
     def start(self, **settings):
         """Returns when it answers HTTP. Settings given here stay for later starts."""
-        self.settings |= settings
         told = self.log_path.stat().st_size
-        with open(self.log_path, "ab") as log, open(self.directory / "out", "ab") as out:
-            # With us it dies, whatever becomes of us.
-            self.popen = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", program(self.binary)], cwd=self.directory,
-                env=environment(self.settings), stdin=subprocess.DEVNULL, stdout=out, stderr=log)
+        self.launch(**settings)
         self.port = story.await_fact(f"{self.name} listens", lambda: self._listening(told),
                                      START_SECONDS)
         return self
+
+    def launch(self, **settings):
+        """Starts it and waits for nothing. It lives as long as the thread that calls this."""
+        self.settings |= settings
+        with open(self.log_path, "ab") as log, open(self.directory / "out", "ab") as out:
+            self.popen = subprocess.Popen(
+                [*self.words, program(self.binary)], cwd=self.directory,
+                env=environment(self.settings), stdin=subprocess.DEVNULL, stdout=out, stderr=log)
 
     def _listening(self, told):
         found = re.search(rb"listening address=\S+ port=(\d+)\n",

@@ -40,6 +40,17 @@ def accuse(thing):
     _accused.add(thing.name)
 
 
+def accused():
+    """Whether a sanitizer has spoken."""
+    return bool(_accused)
+
+
+def end_all():
+    """Ends what was given to keep(), the youngest first."""
+    for thing in reversed(_kept):
+        thing.end()
+
+
 class TooLong(KeyboardInterrupt):
     """The story's time is over, or somebody wants it to end."""
 
@@ -102,8 +113,7 @@ def main():
         tell_logs(f"the story did not come to its end: {why}")
         sys.exit(1)
     finally:
-        for thing in reversed(_kept):
-            thing.end()
+        end_all()
     for test, why in result.skipped:
         print(f"skipped: {test}: {why}", file=sys.stderr)
     if result.skipped and result.testsRun <= len(result.skipped) and result.wasSuccessful():
