@@ -1,6 +1,11 @@
 # What can be done here. Everything sets up what it needs first; once set up, that is quick.
 
-.PHONY: all help demo demo-docker test test-all sweep model mutants up down publish format lint idle clean
+# chaos: how long (SECONDS), which schedule (SEED; none: any), requests a second (RATE)
+SECONDS ?= 120
+SEED ?=
+RATE ?= 200
+
+.PHONY: all help demo demo-docker test test-all sweep model mutants chaos up down publish format lint idle clean
 
 all: ## builds the programs into build/programs/bin
 	@run/setup programs
@@ -34,6 +39,10 @@ model: ## checks the argument of docs/EXACTLY-ONCE.md: every order of events of 
 mutants: ## breaks the code in one place at a time, and shows that a test notices
 	@run/setup --tests
 	@tests/model/mutants
+
+chaos: ## the shop under load while all of it fails by a schedule, then a count: SEED=1 SECONDS=120 RATE=200
+	@run/setup --kafka --tests release
+	@tests/chaos/chaos $(if $(SEED),--seed $(SEED)) --seconds $(SECONDS) --rate $(RATE)
 
 up: ## starts whatever of the shop is not running on this machine, on fixed ports
 	@run/setup --kafka programs

@@ -9,6 +9,7 @@ import collections
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -243,7 +244,8 @@ class ProcessLane(Lane):
         try:
             status = process.popen.wait(GONE_SECONDS)
         except subprocess.TimeoutExpired:
-            self.world.accuse(f"{process.name} still runs {GONE_SECONDS} s after SIGTERM")
+            self.world.accuse(f"{process.name} still runs {GONE_SECONDS} s after SIGTERM: "
+                              f"{self.write_stacks(process)}")
             process.popen.kill()
             process.popen.wait(GONE_SECONDS)
             return
@@ -251,6 +253,18 @@ class ProcessLane(Lane):
             self.world.longest_stop = max(self.world.longest_stop, time.time() - began)
             if status != 0:
                 self.note_end(process)
+
+    @staticmethod
+    def write_stacks(process):
+        """Where the threads of a process are that should not be there any more."""
+        if not shutil.which("gdb"):
+            return "no gdb to ask where"
+        path = process.directory / f"stacks-{process.popen.pid}"
+        with open(path, "wb") as out:
+            subprocess.run(["gdb", "-batch", "-p", str(process.popen.pid), "-ex",
+                            "thread apply all backtrace"], stdout=out, stderr=subprocess.STDOUT,
+                           stdin=subprocess.DEVNULL, timeout=60)
+        return f"its stacks are in {path}"
 
     def do_pause(self, seconds, then_kill, simulate):
         struck = time.time()

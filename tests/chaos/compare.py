@@ -54,9 +54,14 @@ class Comparison:
                 self.accuse(f"journal: offset {line.offset} of partition {line.partition} is "
                             f"behind {offsets[line.partition]}")
             offsets[line.partition] = line.offset
-            for wrong in journal.judge_place(line):
-                self.accuse(f"journal: {wrong}")
+            strange = journal.judge_place(line)
+            if strange:
+                self.accuse(f"journal: {strange[0]}")
+                if line.id is None:
+                    continue
             self.take(line)
+            if not strange:
+                self.take_event(line)
             if (line.source, line.id) in self.entries:
                 found.add((line.source, line.id))
         for source, number in last.items():
@@ -85,8 +90,10 @@ class Comparison:
         source.times.append(time)
         source.event_times.append(time - line.delay_ms / 1000)
         self.longest_delay_ms = max(self.longest_delay_ms, line.delay_ms)
+
+    def take_event(self, line):
         payload = line.event["payload"]
-        if line.partition == 1:
+        if "cartId" not in payload:
             self.levels[payload["sku"]] = payload["count"], payload["price"], line.id
             if payload["sku"].startswith("shelf-"):
                 self.tags[f"{payload['sku']} {payload['count']}"] += 1
