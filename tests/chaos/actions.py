@@ -116,6 +116,9 @@ class Lane(threading.Thread):
                 self.wait_until(self.world.began + step.at)
                 if self.world.over.is_set():
                     break
+                if time.time() > self.world.began + self.world.seconds:
+                    self.leave_out(step.action, "its lane was too far behind, the time is over")
+                    continue
                 self.world.say(f"{step.lane} {step.action} {step.parameters}")
                 self.do(step)
             self.wait_until(self.world.began + self.world.seconds)
