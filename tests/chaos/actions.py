@@ -201,7 +201,11 @@ class ProcessLane(Lane):
             self.ended_at = time.time()
             self.note_end(self.process)
         elif time.time() - self.ended_at > AGAIN_SECONDS:
+            self.put_right()
             self.start_process()
+
+    def put_right(self):
+        """What an operator has to do before it can start."""
 
     def note_end(self, process):
         status = process.popen.returncode
@@ -324,6 +328,7 @@ class ConsumerLane(ProcessLane):
         self.second = second
         self.journal_path = journal_path
         self.moved = 0
+        self.moved_to = None
         self.rotates = "JOURNAL_ROTATE_BYTES" in subprocess.run(
             [shop.program("metrics-consumer"), "--help"], capture_output=True, text=True,
             timeout=10).stdout
@@ -369,6 +374,15 @@ class ConsumerLane(ProcessLane):
         self.world.note("SIGKILL beside a standby" if first == "kill" else
                         "SIGTERM beside a standby", self.lane, struck, struck)
 
+    def put_right(self):
+        """A consumer that was killed before it could know that its journal was moved does not begin
+        another one: it asks for it."""
+        last = (self.process.log().splitlines() or [""])[-1]
+        if "--new-journal" in last and self.moved_to and not self.journal_path.exists():
+            os.rename(self.moved_to, self.journal_path)
+            self.moved_to = None
+            self.world.count("journal moved back by the operator")
+
     def do_move_journal(self, kill_after_ms, before):
         """As logrotate does it: moved, then SIGHUP. `before`: killed before it could know."""
         if not self.rotates:
@@ -377,8 +391,9 @@ class ConsumerLane(ProcessLane):
             return self.leave_out("move_journal", "no journal or no consumer at that moment")
         struck = time.time()
         self.moved += 1
-        os.rename(self.journal_path,
-                  self.journal_path.with_name(f"{self.journal_path.name}.moved-{self.moved:03}"))
+        self.moved_to = self.journal_path.with_name(f"{self.journal_path.name}.moved-"
+                                                    f"{self.moved:03}")
+        os.rename(self.journal_path, self.moved_to)
         if not before:
             self.hit(signal.SIGHUP)
         if kill_after_ms is not None:
