@@ -6,7 +6,7 @@ import re
 import journal
 
 HEADERS = re.compile(rb"(\d+)\t(\d+)\t(?=.*\bce_id=(\d+))(?=.*\bce_source=([^,\s]+))")
-COMPLAINTS_MAX = 40
+COMPLAINTS_MAX = 10  # of each kind
 
 
 class Source:
@@ -34,10 +34,13 @@ class Comparison:
         self.copies = collections.Counter()
         self.records = collections.Counter()
         self.wrong = []
+        self.complaints = collections.Counter()  # by kind, the text before the colon
         self.dropped = 0
 
     def accuse(self, text):
-        if len(self.wrong) < COMPLAINTS_MAX:
+        kind = text.split(":")[0]
+        self.complaints[kind] += 1
+        if self.complaints[kind] <= COMPLAINTS_MAX:
             self.wrong.append(text)
         else:
             self.dropped += 1
@@ -160,11 +163,11 @@ class Comparison:
                 count += 1
                 had = item["count"], item["price"], item["id"]
                 if self.levels.get(item["sku"]) != had:
-                    self.accuse(f"stock has {item}, its last event in the journal is "
+                    self.accuse(f"stock: it has {item}, its last event in the journal is "
                                 f"{self.levels.get(item['sku'])}")
             after = page.get("next")
         if count != len(self.levels):
-            self.accuse(f"stock has {count} SKUs, the journal {len(self.levels)}")
+            self.accuse(f"stock: it has {count} SKUs, the journal {len(self.levels)}")
 
     def read_carts(self, process, sample):
         """Each cart has what its customer was told."""
@@ -174,7 +177,7 @@ class Comparison:
             told = entry.request.body
             wanted = [(told["sku"], told["count"])] if entry.status == 201 else []
             if items != wanted:
-                self.accuse(f"cart answered {entry.request} with {entry.status} and has {items}")
+                self.accuse(f"cart: it answered {entry.request} with {entry.status} and has {items}")
 
     def repeated(self):
         return sum(source.repeated for source in self.sources.values())
