@@ -212,7 +212,9 @@ class ProcessLane(Lane):
         last = (process.log().splitlines() or [""])[-1]
         self.world.say(f"{process.name} ended by itself with {status}: {last}")
         with self.world.lock:
-            self.world.ended[process.name, status, re.sub(r"^\S+ |\d+", "", last)] += 1
+            # Without time, folder and numbers it is the same each time
+            text = last.partition(" ")[2].replace(str(process.directory.parent), "...")
+            self.world.ended[process.name, status, re.sub(r"\d+", "#", text)] += 1
         if status == 2 or -status in CRASHES:
             self.world.accuse(f"{process.name} ended with {status}: {last}")
 
