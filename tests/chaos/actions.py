@@ -260,7 +260,7 @@ class ProcessLane(Lane):
             return
         if asked:
             self.world.longest_stop = max(self.world.longest_stop, time.time() - began)
-            if status != 0:
+            if status not in (0, -signal.SIGTERM):  # it may not have got as far as to catch it
                 self.note_end(process)
 
     @staticmethod
