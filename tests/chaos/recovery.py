@@ -2,8 +2,9 @@
 
 For cart and stock: from the restart (or the end of the pause, the cut, the full disk) to the first
 journal line of an event that happened after it. For the consumer: from its restart to the first
-line of each source. For brokers and ZooKeeper: from the fault to the first line, of each source, of
-an event that happened after it; where both brokers were away, from their return."""
+line of each source. Where both brokers were away: from the start of the first one to the first
+line, of each source, of an event that happened after it. For one broker or ZooKeeper: how long an
+event at most waited for its line that happened from then until a second after it was gone."""
 import bisect
 import collections
 import statistics
@@ -18,8 +19,23 @@ def first_line(source, moment, happened_after):
     return None
 
 
+def longest_wait(source, start, end):
+    """None: nothing happened in that time."""
+    longest = None
+    for at in range(bisect.bisect_left(source.times, start), len(source.times)):
+        if start <= source.event_times[at] <= end:
+            longest = max(longest or 0, source.times[at] - source.event_times[at])
+        elif source.event_times[at] > end + 5:
+            break
+    return longest
+
+
 def recovered(fault, sources):
-    names = [name for name in sources if fault.lane in ("consumer", "broker") or
+    if fault.lane == "broker":
+        waits = [longest_wait(source, fault.struck, fault.healed + 1)
+                 for source in sources.values()]
+        return fault.healed + max(waits) if waits and None not in waits else None
+    names = [name for name in sources if fault.lane in ("consumer", "brokers") or
              name.startswith(fault.lane + "/")]
     times = [first_line(sources[name], fault.healed, fault.lane != "consumer") for name in names]
     return max(times) if times and None not in times else None

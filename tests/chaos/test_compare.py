@@ -146,6 +146,13 @@ class Compared(story.Story):
         table = recovery.table(faults[:1], found.sources)
         self.assertRegex(table, r"cart: SIGKILL +1 +1\.40 +1\.40 +1 +1\.40")
 
+    def test_a_brokers_fault_lasts_as_long_as_events_wait(self):
+        self.lines[9] = self.lines[9].replace("delay_ms=500", "delay_ms=900")
+        found = self.judge()
+        second = found.sources[CART].times[9]
+        fault = actions.Fault("SIGKILL", "broker", second - 3, second - 1)
+        self.assertAlmostEqual(recovery.recovered(fault, found.sources) - fault.healed, 0.9, places=3)
+
 
 if __name__ == "__main__":
     story.main()
