@@ -1,4 +1,9 @@
 """A schedule is what seed and length make of it, and nothing else."""
+import inspect
+
+import actions
+import broker_lane
+import process_lanes
 import schedule
 import story
 
@@ -39,11 +44,8 @@ class Schedule(story.Story):
             self.assertLess(max(times), 60 - schedule.LAST_QUIET)
 
     def test_every_step_has_an_action_with_these_parameters(self):
-        import inspect
-
-        import actions
-        lanes = {"cart": actions.ProcessLane, "stock": actions.ProcessLane,
-                 "consumer": actions.ConsumerLane, "brokers": actions.BrokersLane,
+        lanes = {"cart": process_lanes.ProcessLane, "stock": process_lanes.ProcessLane,
+                 "consumer": process_lanes.ConsumerLane, "brokers": broker_lane.BrokersLane,
                  "load": actions.LoadLane}
         for seed in range(20):
             for step in schedule.make(seed, 600, 200):
