@@ -28,7 +28,8 @@ def make_records():
     records = []
     for round_ in range(10):
         first = 4 * round_ + 1
-        # Late numbers, copies, and one that is sound only the second time.
+        # Late numbers, copies, and one that is not sound. (stock/2 1 is sound only the second time,
+        # which makes it an altered copy.)
         records += [(0, added, "cart/1", first, b"c"), (0, failed, "cart/1", first + 2, b"c"),
                     (0, added, "cart/1", first + 1, b"c"), (0, failed, "cart/1", first + 2, b"c"),
                     (0, b"{", "cart/1", first + 3, b"c")]
@@ -46,15 +47,17 @@ class Expected:
         self.lines = [[], []]  # (offset, source, id, value) of each partition
         self.dead = set()      # (partition, offset, value in hex)
         self.late = 0          # lines behind a higher number of their source
-        known = set()
+        known = {}
         highest = {}
         ends = [0, 0]
         for partition, value, source, number, _ in records:
             offset = ends[partition]
             ends[partition] += 1
             if source and (source, number) in known:
+                if known[source, number] != value:  # an altered copy
+                    self.dead.add((partition, offset, value.hex()))
                 continue
-            known.add((source, number))
+            known[source, number] = value
             if sound(value):
                 self.lines[partition].append((offset, source or "-", number, value))
                 if source:
