@@ -305,6 +305,35 @@ static bool compare_anchor(
 	return !*same || compare_value(place, record, anchor->checksum, same, fail);
 }
 
+/* Whether a number is not known, of a source that is kept or could be. */
+static bool is_new(const struct place *place, const struct record_headers *headers)
+{
+	const size_t length = strlen(headers->source);
+	const struct source *s;
+
+	if (headers->id == 0)
+		return false;
+	s = sources_peek(place->sources, headers->source, length);
+	return s ? source_known(s, headers->id, headers->id) == 0
+		 : sources_count(place->sources) < SOURCES_MAX;
+}
+
+/* Between the last line's record and the position there are only copies and dead letters, all of
+ * numbers that are known. One that is not: the log was cut there, and has grown. */
+static void look_behind_line(struct place *place, const rd_kafka_message_t *record)
+{
+	struct resume *const r = &place->resume[record->partition];
+	const int64_t line = place->progress.anchor[record->partition].offset;
+	struct record_headers headers;
+
+	if (r->again || r->state != RESUME_READING || line < 0 || record->offset <= line ||
+		record->offset >= place->progress.next[record->partition])
+		return;
+	headers_read(record, &headers);
+	if (is_new(place, &headers))
+		resume_cut_behind_line(r, &place->progress, record->offset);
+}
+
 /* Whether reading is where this record is next. */
 static bool is_next(
 	struct place *place, const rd_kafka_message_t *record, bool *next, struct fail *fail)
@@ -318,6 +347,8 @@ static bool is_next(
 		!compare_anchor(place, record, &is_anchor, fail))
 		return false;
 	*next = resume_takes(r, progress, record->offset, is_anchor);
+	if (!*next)
+		look_behind_line(place, record);
 	if (!*next && reading && record->offset >= r->known_to)
 		log_repeating(&place->stale, LOG_WARNING, "consumer",
 			"an offset came twice partition=%" PRId32 " offset=%" PRId64,

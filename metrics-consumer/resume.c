@@ -7,6 +7,8 @@
  * - another record is there, or the partition ends before it: the topic was made anew, or was cut
  *   and has grown. Everything is read from the earliest record, and what is known is dropped by its
  *   number; a record without one may be journaled twice;
+ * - a new event stands behind that record and in front of the position, where only copies and dead
+ *   letters were: the log was cut there, and everything behind the record counts again;
  * - Kafka says that the offset is not there: a broker that was paused and still takes itself for
  *   the leader says so too. It is asked again, after a pause and with fresh metadata; then
  *   reading begins at the earliest record, and that one's offset decides: above ours, retention
@@ -191,6 +193,22 @@ bool resume_believes_hole(
 	progress->counts.second_reads++;
 	begin_again(r, RESUME_READING, 0);
 	return false;
+}
+
+void resume_cut_behind_line(struct resume *r, struct progress *progress, int64_t offset)
+{
+	const int64_t line = progress->anchor[r->partition].offset;
+
+	log_error("consumer",
+		"the log was cut behind the record of the last journal line and has grown: "
+		"everything "
+		"behind that record is read, and what is known is dropped partition=%" PRId32
+		" line=%" PRId64 " new=%" PRId64 " position=%" PRId64,
+		r->partition, line, offset, progress->next[r->partition]);
+	progress->next[r->partition] = line + 1;
+	progress->counts.ever.replaced++;
+	r->replaced = true;
+	begin_again(r, RESUME_READING, 0);
 }
 
 void resume_lost(struct resume *r, struct progress *progress, int64_t now_ms)

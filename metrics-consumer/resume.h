@@ -72,6 +72,10 @@ bool resume_takes(struct resume *r, struct progress *progress, int64_t offset, b
 bool resume_believes_hole(
 	struct resume *r, struct progress *progress, int64_t offset, int64_t id, int64_t now_ms);
 
+/* A new event stands at @offset, behind the last line's record and in front of the position: what
+ * is behind that record counts again. */
+void resume_cut_behind_line(struct resume *r, struct progress *progress, int64_t offset);
+
 /* Kafka said that it has no such offset; believed the second time. */
 void resume_lost(struct resume *r, struct progress *progress, int64_t now_ms);
 /* Something happened after which the anchor should be compared again. */

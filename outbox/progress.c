@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "process/clock.h"
+
 void progress_init(struct progress *progress, const struct progress_numbers *first)
 {
 	pthread_mutex_init(&progress->lock, NULL);
@@ -26,6 +28,7 @@ void progress_acknowledge(struct progress *progress, int64_t id, int64_t offset)
 	pthread_mutex_lock(&progress->lock);
 	assert(id <= progress->numbers.last);
 	if (id >= progress->numbers.acknowledged) {
+		progress->numbers.seen_ms = clock_mono_ms();
 		progress->numbers.acknowledged = id;
 		progress->numbers.acknowledged_offset = offset;
 	}

@@ -12,6 +12,7 @@ struct progress_numbers {
 	int64_t acknowledged_offset; /* its offset (rows.h); the relay moves both together */
 	int64_t first;   /* rows from here on are kept, all below may be gone; the writer's */
 	int64_t rewinds; /* how often `acknowledged` went back; the relay's */
+	int64_t seen_ms; /* monotonic: when `acknowledged` was seen in Kafka last */
 };
 
 struct progress {

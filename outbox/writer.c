@@ -6,11 +6,13 @@
  * survived. Any other failed COMMIT may have reached the disk: the callers are told "unknown"
  * and the process ends, because only a fresh start can read what is true.
  *
- * Tidying: rows are kept for keep_ms after Kafka acknowledged them, longer than the brokers'
- * flush interval, so that a power cut of both costs nothing. The last acknowledged row stays,
- * and its offset with it: resuming starts there. Where Kafka lost acknowledged records, the
- * relay takes the number back: what is kept then waits again, and stays for keep_ms after its
- * new acknowledgement. Relay and writer agree by progress_forget on what is still kept. */
+ * Tidying: rows are kept until Kafka, keep_ms after it acknowledged them, acknowledges another
+ * one or is read and has them still. keep_ms is longer than the brokers' flush interval, so a
+ * power cut of both costs nothing, however long it lasts: brokers that are not there flush
+ * nothing. The last acknowledged row stays, and its offset with it: resuming starts there. Where
+ * Kafka lost acknowledged records, the relay takes the number back: what is kept then waits again,
+ * and stays for keep_ms after its new acknowledgement. Relay and writer agree by progress_forget on
+ * what is still kept. */
 #include "outbox/writer.h"
 
 #include <assert.h>
@@ -39,20 +41,29 @@ static void mark(struct writer *w, int64_t now, int64_t acknowledged)
 	w->marks[w->mark_count++].id = acknowledged;
 }
 
-/* The highest row that was acknowledged keep_ms ago and is not the last acknowledged one. */
-static int64_t forgettable(struct writer *w, int64_t now, int64_t acknowledged)
+/* The highest row that Kafka still had keep_ms after its acknowledgement, and is not the last
+ * acknowledged one. */
+static int64_t forgettable(const struct writer *w, const struct progress_numbers *reached)
 {
 	int64_t up_to = 0;
+
+	for (size_t i = 0; i < w->mark_count && reached->seen_ms - w->marks[i].at_ms >= w->keep_ms;
+		i++)
+		up_to = w->marks[i].id;
+	return up_to < reached->acknowledged ? up_to : reached->acknowledged - 1;
+}
+
+/* The newest of the old marks stands for all of them. */
+static void drop_marks(struct writer *w, int64_t seen_ms)
+{
 	size_t old = 0;
 
-	while (old < w->mark_count && now - w->marks[old].at_ms >= w->keep_ms)
-		up_to = w->marks[old++].id;
-	if (old > 1) { /* the newest of the old ones stands for all of them */
-		memmove(&w->marks[0], &w->marks[old - 1],
-			(w->mark_count - old + 1) * sizeof(w->marks[0]));
-		w->mark_count -= old - 1;
-	}
-	return up_to < acknowledged ? up_to : acknowledged - 1;
+	while (old < w->mark_count && seen_ms - w->marks[old].at_ms >= w->keep_ms)
+		old++;
+	if (old <= 1)
+		return;
+	memmove(&w->marks[0], &w->marks[old - 1], (w->mark_count - old + 1) * sizeof(w->marks[0]));
+	w->mark_count -= old - 1;
 }
 
 static bool tidy_is_due(const struct writer *w, int64_t now)
@@ -86,7 +97,8 @@ static bool tidy(struct writer *w, int64_t now, struct rows_state *next, struct 
 		next->acknowledged = reached.acknowledged;
 		next->acknowledged_offset = reached.acknowledged_offset;
 	}
-	up_to = forgettable(w, now, next->acknowledged);
+	up_to = forgettable(w, &reached);
+	drop_marks(w, reached.seen_ms);
 	if (next->first == 0 || up_to < next->first)
 		return true;
 	if (up_to - next->first >= WRITER_FORGET_MAX) {
@@ -106,7 +118,7 @@ static bool is_tidy(const struct writer *w)
 	const struct progress_numbers reached = progress_read(w->progress);
 
 	return is_stored(&w->state, &reached) && reached.acknowledged == w->state.last &&
-	       (w->state.first == 0 || w->state.first >= w->state.acknowledged);
+	       (w->state.first == 0 || forgettable(w, &reached) < w->state.first);
 }
 
 int writer_wait_ms(const struct writer *w)

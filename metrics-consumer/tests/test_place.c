@@ -295,6 +295,53 @@ static void what_comes_the_second_time_counts(void **state)
 	assert_int_equal(f->place.progress.next[0], TOPIC_EARLIEST);
 }
 
+/* ATTACKS B10. The last line's record is in its place, and what stood behind it is not. */
+static void a_log_that_was_cut_behind_the_last_line_is_read_from_there(void **state)
+{
+	struct fixture *const f = *state;
+
+	put(f, 0, "cart/a", 1, EVENT("1"));
+	put(f, 1, "cart/a", 1, EVENT("1")); /* a copy: cut off later */
+	put(f, 2, "cart/a", 1, EVENT("1"));
+	assert_int_equal(f->place.progress.next[0], 3);
+	put(f, 3, "cart/a", 4, EVENT("4")); /* 2 and 3 stand where the copies were */
+	resume_begin(&f->place.resume[0], &f->place.progress, 1);
+	put(f, 0, "cart/a", 1, EVENT("1"));
+	put(f, 1, "cart/a", 2, EVENT("2"));
+	assert_true(f->place.resume[0].replaced); /* a checkpoint first: offsets go back */
+	assert_int_equal(f->place.progress.next[0], 1);
+	put(f, 2, "cart/a", 3, EVENT("3"));
+	assert_counts(f, 1, 2, 0);
+	resume_begin(&f->place.resume[0], &f->place.progress, 1);
+	for (int i = 0; i < 4; i++) {
+		static const char *const values[] = { EVENT("1"), EVENT("2"), EVENT("3"),
+			EVENT("4") };
+
+		put(f, i, "cart/a", i + 1, values[i]);
+	}
+	assert_counts(f, 4, 2, 0);
+	assert_int_equal(f->place.progress.counts.missing, 0);
+	assert_int_equal(f->place.progress.counts.late, 0);
+}
+
+/* What stands there is what stood there: copies and dead letters. */
+static void what_stands_behind_the_last_line_is_no_alarm(void **state)
+{
+	struct fixture *const f = *state;
+
+	put(f, 0, "cart/a", 1, EVENT("1"));
+	for (int i = 0; i < 2; i++) {
+		put(f, 1, "cart/a", 1, EVENT("1"));
+		put(f, 2, "cart/a", 2, "{");
+		put(f, 3, "", 0, "{");
+		resume_check(&f->place.resume[0]);
+		resume_begin(&f->place.resume[0], &f->place.progress, 1);
+		put(f, 0, "cart/a", 1, EVENT("1"));
+	}
+	assert_int_equal(f->place.progress.counts.ever.replaced, 0);
+	assert_int_equal(f->place.progress.next[0], 4);
+}
+
 static void a_record_without_a_number_is_an_anchor_by_its_bytes(void **state)
 {
 	struct fixture *const f = *state;
@@ -513,6 +560,8 @@ int main(void)
 		TEST(a_record_longer_than_is_kept_is_known_by_its_beginning),
 		TEST(passed_over_numbers_are_looked_for_twice_then_counted),
 		TEST(what_comes_the_second_time_counts),
+		TEST(a_log_that_was_cut_behind_the_last_line_is_read_from_there),
+		TEST(what_stands_behind_the_last_line_is_no_alarm),
 		TEST(a_record_without_a_number_is_an_anchor_by_its_bytes),
 		TEST(what_is_saved_is_known_again),
 		TEST(many_checksums_are_saved_in_few_texts),

@@ -352,7 +352,7 @@ static void a_refused_first_request_loses_nothing(void **state)
 }
 
 /* Not UNKNOWN_PRODUCER_ID, which no broker since Kafka 2.5 gives (KIP-360): librdkafka then takes
- * a new epoch by itself, and younger rows may pass the refused one (docs/ATTACKS.md, A7). */
+ * a new epoch by itself, and younger rows may pass the refused one (docs/ATTACKS.md, A8). */
 static void errors_in_the_middle_lose_nothing(void **state)
 {
 	static const rd_kafka_resp_err_t errors[] = { RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,

@@ -85,7 +85,7 @@ static void open_store(struct fixture *f)
 	assert_true(queue_init(&f->queue, &fail));
 	progress_init(&f->progress,
 		&(struct progress_numbers){ f->writer.state.last, f->writer.state.acknowledged,
-			f->writer.state.acknowledged_offset, rows_first(&f->writer.state), 0 });
+			f->writer.state.acknowledged_offset, rows_first(&f->writer.state), 0, 0 });
 	f->writer.db = &f->fault.db;
 	f->writer.queue = &f->queue;
 	f->writer.apply = apply;
@@ -219,6 +219,14 @@ static void a_full_outbox_refuses_events_until_kafka_has_taken_some(void **state
 	assert_int_equal(ask(f, "SELECT max(id) FROM outbox"), 3);
 }
 
+/* Kafka was read, and has what it acknowledged. */
+static void see_again(struct fixture *f)
+{
+	const struct progress_numbers n = progress_read(&f->progress);
+
+	progress_acknowledge(&f->progress, n.acknowledged, n.acknowledged_offset);
+}
+
 static void acknowledged_rows_stay_for_a_while_and_the_last_one_for_ever(void **state)
 {
 	struct fixture *const f = *state;
@@ -237,17 +245,23 @@ static void acknowledged_rows_stay_for_a_while_and_the_last_one_for_ever(void **
 	clock_set(START + 2000 + 29000);
 	assert_true(turn(f, &fail));
 	assert_int_equal(ask(f, "SELECT min(id) FROM outbox"), 1);
+	/* ATTACKS B9: the brokers may have been away all the time, and have flushed nothing. */
 	clock_set(START + 2000 + 31000);
 	assert_true(turn(f, &fail));
-	assert_int_equal(ask(f, "SELECT min(id) FROM outbox"), 3);
+	assert_int_equal(ask(f, "SELECT min(id) FROM outbox"), 1);
 	progress_acknowledge(&f->progress, 5, 104);
 	for (int64_t s = 34; s < 100; s++) {
 		clock_set(START + s * 1000);
 		assert_true(turn(f, &fail));
+		assert_int_equal(ask(f, "SELECT min(id) FROM outbox"), 4);
 	}
+	assert_int_equal(writer_wait_ms(&f->writer), -1); /* idle costs nothing */
+	see_again(f);
+	assert_int_equal(writer_wait_ms(&f->writer), 1000);
+	assert_true(turn(f, &fail));
 	assert_int_equal(ask(f, "SELECT min(id) FROM outbox"), 5);
 	assert_int_equal(ask(f, "SELECT count(*) FROM outbox"), 1);
-	assert_int_equal(writer_wait_ms(&f->writer), -1); /* idle costs nothing */
+	assert_int_equal(writer_wait_ms(&f->writer), -1);
 }
 
 /* Kafka lost them: the number goes back, and they stay for their time once they are there again.
@@ -286,6 +300,7 @@ static void rows_that_are_sent_again_stay_for_a_while_again(void **state)
 		}
 		assert_int_equal(ask(f, "SELECT acknowledged_offset FROM outbox_state"), 50 + last);
 		clock_set(START + (s += 3) * 1000);
+		see_again(f);
 		assert_true(turn(f, &fail));
 		clock_set(START + (s += 3) * 1000);
 		assert_true(turn(f, &fail));
@@ -370,6 +385,7 @@ static void what_one_commit_cannot_delete_the_next_one_does_at_once(void **state
 	clock_set(START + 1000);
 	assert_true(turn(f, &fail));
 	clock_set(START + 32000);
+	see_again(f);
 	for (int turns = 0; turns < 3; turns++) { /* without a second passing */
 		assert_true(turn(f, &fail));
 		assert_int_equal(writer_wait_ms(&f->writer), turns < 2 ? 0 : -1);
