@@ -41,11 +41,15 @@ struct db_sqlite {
 /* SQLite's message is copied at once: its next call overwrites it. */
 static bool failed(struct db_sqlite *s, const char *doing, struct fail *fail)
 {
-	const int code = sqlite3_errcode(s->sqlite) & 0xff; /* without its extension */
-	const bool later = code == SQLITE_BUSY || code == SQLITE_LOCKED || code == SQLITE_FULL;
+	const int extended = sqlite3_extended_errcode(s->sqlite);
+	const int code = extended & 0xff;
+	/* What SQLite says where the disk has no room for its file of shared memory. */
+	const bool full = extended == SQLITE_IOERR_SHMSIZE;
+	const bool later =
+		full || code == SQLITE_BUSY || code == SQLITE_LOCKED || code == SQLITE_FULL;
 
 	return fail_set(fail, later ? FAIL_RETRY : FAIL_FATAL, "%s: %s (%d)", doing,
-		sqlite3_errmsg(s->sqlite), sqlite3_extended_errcode(s->sqlite));
+		full ? "the disk is full" : sqlite3_errmsg(s->sqlite), extended);
 }
 
 static bool sqlite_script(struct db *db, const char *sql, struct fail *fail)
