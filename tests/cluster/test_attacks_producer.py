@@ -238,12 +238,13 @@ class OurRelay(attack.Attack):
                  if line.source in self.last]
         self.assertEqual(journal.judge(lines, self.last, {}), [])
         run = shop.run_once("metrics-consumer", "verify", "--journal-path",
-                            str(self.consumer.journal_path))
+                            str(self.consumer.journal_path),
+                            KAFKA_BROKERS=attack.cluster.brokers)
         self.assertEqual(run.returncode, 0, run)
 
     def attack_all(self, rows):
         for fate in FATES:
-            for nth in (1, 2) if rows > 1 else (1,):
+            for nth in {1: (1,), 20: (1, 2), 2000: (2,)}[rows]:
                 with self.subTest(fate=fate, nth=nth):
                     self.attack(fate, rows, nth)
                     if rows > 1:

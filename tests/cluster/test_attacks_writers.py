@@ -44,21 +44,36 @@ class OtherWriters(attack.Attack):
                          lambda: journal.holds(self.consumer.journal_path, source, number))
 
     def test_a5_a_forged_number_silences_nobody(self):
+        for first, last in ((1, 10), (FORGED, FORGED), (11, 20)):
+            self.write("stock/forged", first, last)
+        self.await_journaled("stock/forged", 20)
+        self.consumer.kill()  # it is not silenced by what the journal says, either
+        self.consumer.start()
+        self.write("stock/forged", 21, 30)
+        self.await_journaled("stock/forged", 30)
+        self.assertEqual(self.journaled("stock/forged"), [*range(1, 11), FORGED, *range(11, 31)])
+
+    def test_a5_a_service_whose_name_is_used_says_so_and_goes_on_under_another(self):
         stock = self.stock("forged", TOPIC=TOPIC)
         stock.start()
         stock.put_rows(10, "before")
         source = stock.outbox()["source"]
         stock.await_published()
         self.write(source, FORGED, FORGED)
-        self.await_journaled(source, FORGED)
-        stock.put_rows(10, "behind")
+        shop.put_sku(stock, "behind", 1, 1)  # its offset jumps: the relay looks
+        self.assertEqual(stock.gone(), 1)
+        self.assertIn(f"the topic holds event {FORGED} of {source}", stock.log())
+        fork = shop.run_once("stock-service", "store", "fork", seconds=40,
+                             STATE_DIRECTORY=stock.directory, TOPIC=TOPIC,
+                             KAFKA_BROKERS=self.proxy.brokers)
+        self.assertEqual(fork.returncode, 0, fork)
+        stock.start()
+        stock.put_rows(10, "after")
         stock.await_published()
-        self.consumer.kill()  # it is not silenced by what the journal says, either
-        self.consumer.start()
-        stock.put_rows(10, "restart")
-        stock.await_published()
-        self.await_journaled(source, 30)
-        self.assertEqual(self.journaled(source), [*range(1, 11), FORGED, *range(11, 31)])
+        other = stock.outbox()
+        self.await_journaled(other["source"], other["last"])
+        self.assertEqual(self.journaled(source), [*range(1, 11), FORGED, 11])
+        self.assertEqual(self.journaled(other["source"]), list(range(1, other["last"] + 1)))
 
     def test_a6_a_stopped_owner_keeps_its_store(self):
         """So no successor can be ahead of it when it goes on."""
