@@ -90,10 +90,18 @@ class KafkaIsAway(Away):
         self.do_business(10)
         self.assert_everything_arrived()
 
+    def stored(self, service):
+        store = next(service.directory.glob("*.db"))
+        with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as opened:
+            return opened.execute("SELECT acknowledged FROM outbox_state").fetchone()[0]
+
     def test_a_killed_service_sends_nothing_again(self):
         self.open_shop()
         self.do_business(10)
         self.assert_everything_arrived()
+        for service in self.shop.services:  # a number is stored within a second
+            story.await_fact(f"{service.name} has stored how far Kafka is",
+                             lambda: self.stored(service) == service.outbox()["last"])
         for process in self.shop.processes:
             process.kill()
             process.start()
