@@ -4,8 +4,10 @@
 SECONDS ?= 120
 SEED ?=
 RATE ?= 200
+# failover: how often each fault
+ROUNDS ?= 3
 
-.PHONY: all help demo demo-docker test test-all sweep model mutants chaos up down publish format lint idle clean
+.PHONY: all help demo demo-docker test test-all sweep model mutants chaos failover up down publish format lint idle clean
 
 all: ## builds the programs into build/programs/bin
 	@run/setup programs
@@ -43,6 +45,10 @@ mutants: ## breaks the code in one place at a time, and shows that a test notice
 chaos: ## the shop under load while all of it fails by a schedule, then a count: SEED=1 SECONDS=120 RATE=200
 	@run/setup --kafka --tests release
 	@tests/chaos/chaos $(if $(SEED),--seed $(SEED)) --seconds $(SECONDS) --rate $(RATE)
+
+failover: ## how long an event waits when a broker or a process dies: ROUNDS=3
+	@run/setup --kafka --tests release
+	@tests/failover/failover --rounds $(ROUNDS)
 
 up: ## starts whatever of the shop is not running on this machine, on fixed ports
 	@run/setup --kafka programs
