@@ -1,7 +1,9 @@
 """A client that got no answer sends the same again, with the same Idempotency-Key: ATTACKS D4.
 What is asked is done once, and answered alike, whatever was killed in between."""
 import http.client
+import itertools
 import json
+import signal
 import threading
 
 import brokers
@@ -96,6 +98,32 @@ class LostReplies(story.Story):
             thread.join()
         self.assertEqual({answer.body for answer in answers}, {answers[0].body})
         self.assertEqual(self.held("crowd"), 3)
+
+    def test_repeats_of_a_request_that_waits_for_stock_are_answered(self):
+        """The first one is decided while the others still wait for stock's answer."""
+        answers = []
+
+        def ask_four_times(key):
+            """Whether stock, which stands still meanwhile, answered in its time."""
+            answers.clear()
+            threads = [threading.Thread(target=lambda: answers.append(
+                self.add(key, "waiting", 3, "basilisk"))) for _ in range(4)]
+            self.stock.popen.send_signal(signal.SIGSTOP)
+            try:
+                for thread in threads:
+                    thread.start()
+                for nth in range(5):  # the writer answers these behind the first four
+                    self.add(f"{key}-{nth}", "quick")
+            finally:
+                self.stock.popen.send_signal(signal.SIGCONT)
+            for thread in threads:
+                thread.join()
+            return 503 not in {answer.status for answer in answers}
+
+        keys = (f"w-{nth}" for nth in itertools.count())
+        story.await_fact("stock answers in time", lambda: ask_four_times(next(keys)), 60)
+        self.assertEqual([(answer.status, answer.body) for answer in answers],
+                         [(404, answers[0].body)] * 4)
 
     def test_a_reply_lost_by_a_kill_is_had_by_asking_again(self):
         for nth in range(12):
