@@ -185,15 +185,18 @@ static bool sqlite_in_place(struct db *db, struct fail *fail)
 
 static bool sqlite_commit(struct db *db, struct fail *fail)
 {
+	const struct db_sqlite *const s = (struct db_sqlite *)db;
+
 	if (!sqlite_in_place(db, fail)) {
 		sqlite_rollback(db);
 		return false;
 	}
 	if (sqlite_query(db, "COMMIT", NULL, 0, NULL, NULL, fail))
 		return true;
-	sqlite_rollback(db);
-	if (fail->kind != FAIL_RETRY)
+	/* Shared memory is written to behind the WAL, which has the commit by then. */
+	if (fail->kind != FAIL_RETRY || sqlite3_extended_errcode(s->sqlite) == SQLITE_IOERR_SHMSIZE)
 		fail->kind = FAIL_UNSURE;
+	sqlite_rollback(db);
 	return fail_prefix(fail, "commit");
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "outbox/rows.h"
 
@@ -42,15 +43,14 @@ static struct event an_event(void)
 	return (struct event){ .type = EVENT_SKU_CREATED, .sku = "A123", .count = 1 };
 }
 
-static bool append(struct db *db, struct rows_state *state)
+static bool append(struct db *db, struct rows_state *state, struct fail *fail)
 {
 	struct outbox_tx tx = { .db = db, .last = state->last, .at_ms = 1752002132481 };
 	struct event event = an_event();
-	struct fail fail = { 0 };
 	int64_t id;
 
-	if (!db_begin(db, &fail) || !rows_append(&tx, &event, &id, &fail) ||
-		!rows_set_last(&tx, &fail) || !db_commit(db, &fail))
+	if (!db_begin(db, fail) || !rows_append(&tx, &event, &id, fail) ||
+		!rows_set_last(&tx, fail) || !db_commit(db, fail))
 		return false;
 	state->last = id;
 	return true;
@@ -67,8 +67,8 @@ static void a_store_keeps_its_source_and_its_counter(void **state)
 	assert_true(rows_open(db, "stock", &first, &fail));
 	assert_int_equal(strncmp(first.source, "stock/", 6), 0);
 	assert_int_equal(strlen(first.source), 14);
-	assert_true(append(db, &first));
-	assert_true(append(db, &first));
+	assert_true(append(db, &first, &fail));
+	assert_true(append(db, &first, &fail));
 	assert_true(db_begin(db, &fail));
 	assert_true(rows_forget(db, 2, &fail));
 	assert_true(db_commit(db, &fail));
@@ -130,9 +130,9 @@ static void a_reader_does_not_write(void **state)
 	assert_true(db_open(&db, path, DB_WRITER, &fail));
 	assert_true(rows_open(db, "stock", &rows, &fail));
 	assert_true(db_open(&reader, path, DB_READER, &fail));
-	assert_false(append(reader, &rows));
+	assert_false(append(reader, &rows, &fail));
 	db_rollback(reader);
-	assert_true(append(db, &rows));
+	assert_true(append(db, &rows, &fail));
 	db_close(&reader);
 	db_close(&db);
 }
@@ -159,12 +159,12 @@ static void a_store_that_was_deleted_takes_no_commit(void **state)
 	(void)state;
 	assert_true(db_open(&db, path, DB_WRITER, &fail));
 	assert_true(rows_open(db, "stock", &rows, &fail));
-	assert_true(append(db, &rows));
+	assert_true(append(db, &rows, &fail));
 	assert_true(db_in_place(db, &fail));
 	remove_store(all, 1);
 	assert_false(db_in_place(db, &fail));
 	assert_int_equal(fail.kind, FAIL_FATAL);
-	assert_false(append(db, &rows));
+	assert_false(append(db, &rows, &fail));
 
 	/* What is left is not taken for a new store: somebody is still writing to it. */
 	fail = (struct fail){ 0 };
@@ -177,8 +177,8 @@ static void a_store_that_was_deleted_takes_no_commit(void **state)
 	assert_true(db_open(&second, path, DB_WRITER, &fail));
 	assert_true(rows_open(second, "stock", &again, &fail));
 	assert_string_not_equal(again.source, rows.source);
-	assert_false(append(db, &rows)); /* two owners, each of a file of its own */
-	assert_true(append(second, &again));
+	assert_false(append(db, &rows, &fail)); /* two owners, each of a file of its own */
+	assert_true(append(second, &again, &fail));
 	db_close(&db);
 	db_close(&second);
 }
@@ -207,7 +207,7 @@ static void a_full_disk_is_a_retry_and_loses_nothing(void **state)
 	(void)state;
 	assert_true(db_open(&db, path, DB_WRITER, &fail));
 	assert_true(rows_open(db, "stock", &rows, &fail));
-	assert_true(append(db, &rows));
+	assert_true(append(db, &rows, &fail));
 	assert_true(db_script(db, "PRAGMA max_page_count=8", &fail));
 	tx = (struct outbox_tx){ .db = db, .last = rows.last, .at_ms = 1 };
 	assert_true(db_begin(db, &fail));
@@ -216,8 +216,84 @@ static void a_full_disk_is_a_retry_and_loses_nothing(void **state)
 	assert_int_equal(fail.kind, FAIL_RETRY);
 	db_rollback(db);
 	assert_true(db_script(db, "PRAGMA max_page_count=1000", &fail));
-	assert_true(append(db, &rows));
+	assert_true(append(db, &rows, &fail));
 	assert_int_equal(rows.last, 2);
+	db_close(&db);
+}
+
+static sqlite3 *opened; /* the connection that was made last */
+
+static int on_open(sqlite3 *sqlite, char **why, const struct sqlite3_api_routines *api)
+{
+	(void)why;
+	(void)api;
+	opened = sqlite;
+	return SQLITE_OK;
+}
+
+static int (*map_page)(sqlite3_file *, int, int, int, void volatile **);
+
+static int map_first_page_only(
+	sqlite3_file *file, int page, int size, int extend, void volatile **out)
+{
+	return page == 0 ? map_page(file, page, size, extend, out) : SQLITE_IOERR_SHMSIZE;
+}
+
+/* There is no room for another page of shared memory. */
+static void fill_shared_memory(void)
+{
+	static sqlite3_io_methods methods;
+	sqlite3_file *file = NULL;
+
+	assert_int_equal(
+		sqlite3_file_control(opened, "main", SQLITE_FCNTL_FILE_POINTER, &file), SQLITE_OK);
+	methods = *file->pMethods;
+	map_page = methods.xShmMap;
+	methods.xShmMap = map_first_page_only;
+	file->pMethods = &methods;
+}
+
+/* The store as a kill leaves it. */
+static int64_t last_after_a_kill(void)
+{
+	struct rows_state rows;
+	struct fail fail = { 0 };
+	char command[512];
+	struct db *db;
+
+	(void)snprintf(command, sizeof(command), "mkdir %s/left && cp %s %s-wal %s/left", directory,
+		path, path, directory);
+	assert_int_equal(system(command), 0);
+	(void)snprintf(command, sizeof(command), "%s/left/store.db", directory);
+	assert_true(db_open(&db, command, DB_WRITER, &fail));
+	assert_true(rows_open(db, "stock", &rows, &fail));
+	db_close(&db);
+	(void)snprintf(command, sizeof(command), "rm -r %s/left", directory);
+	assert_int_equal(system(command), 0);
+	return rows.last;
+}
+
+/* ATTACKS D1: the WAL has the commit by then, synced, and only its index has not. */
+static void a_commit_without_room_for_shared_memory_is_unsure(void **state)
+{
+	struct rows_state rows;
+	struct fail fail = { 0 };
+	struct db *db;
+
+	(void)state;
+	assert_int_equal(sqlite3_auto_extension((void (*)(void))on_open), SQLITE_OK);
+	assert_true(db_open(&db, path, DB_WRITER, &fail));
+	sqlite3_reset_auto_extension();
+	assert_true(rows_open(db, "stock", &rows, &fail));
+	/* The first page of the index has room for 4062 pages of the WAL. */
+	assert_true(db_script(db,
+		"CREATE TABLE filler (x BLOB); INSERT INTO filler VALUES (zeroblob(16000000))",
+		&fail));
+	fill_shared_memory();
+	while (append(db, &rows, &fail))
+		assert_true(rows.last < 4062);
+	assert_int_equal(last_after_a_kill(), rows.last + 1);
+	assert_int_equal(fail.kind, FAIL_UNSURE);
 	db_close(&db);
 }
 
@@ -236,6 +312,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(postgresql_is_refused_in_one_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_full_disk_is_a_retry_and_loses_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_commit_without_room_for_shared_memory_is_unsure, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
