@@ -201,6 +201,7 @@ undo:
 	db_rollback(w->db);
 refuse:
 	keep_rows(w);
+	w->behind = false; /* a full disk is tried again after a pause */
 	fail_prefix(fail, "write a batch of %zu", count);
 	answer_all(w->batch, count, fail);
 	return false;

@@ -393,6 +393,38 @@ static void what_one_commit_cannot_delete_the_next_one_does_at_once(void **state
 	assert_int_equal(ask(f, "SELECT count(*) FROM outbox"), 1);
 }
 
+/* A disk that is full, or a store that is busy, is tried again, but not without a pause. */
+static void what_could_not_be_deleted_waits_for_its_turn(void **state)
+{
+	enum { WISHES = WRITER_FORGET_MAX + 10 };
+	struct fixture *const f = *state;
+	static struct wish wishes[WISHES];
+	struct fail fail;
+
+	f->writer.max_rows = WISHES;
+	for (int i = 0; i < WISHES; i++) {
+		wish_for(f, &wishes[i], 1);
+		if (i % WRITER_BATCH_MAX == WRITER_BATCH_MAX - 1 || i == WISHES - 1)
+			assert_true(turn(f, &fail));
+	}
+	progress_acknowledge(&f->progress, WISHES, WISHES - 1);
+	clock_set(START + 1000);
+	assert_true(turn(f, &fail));
+	clock_set(START + 32000);
+	see_again(f);
+	for (int nth = 0; nth < 3; nth++) { /* begin, delete, commit */
+		fault_at(&f->fault, nth, FAIL_RETRY);
+		assert_false(turn(f, &fail));
+		fault_off(&f->fault);
+		assert_int_equal(writer_wait_ms(&f->writer), 1000);
+		clock_set(START + 32000 + (nth + 1) * 1000);
+	}
+	assert_true(turn(f, &fail));
+	assert_int_equal(writer_wait_ms(&f->writer), 0);
+	assert_true(turn(f, &fail));
+	assert_int_equal(ask(f, "SELECT count(*) FROM outbox"), 1);
+}
+
 static void numbers_go_on_after_a_restart(void **state)
 {
 	struct fixture *const f = *state;
@@ -426,6 +458,8 @@ int main(void)
 			teardown),
 		cmocka_unit_test_setup_teardown(
 			what_one_commit_cannot_delete_the_next_one_does_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_could_not_be_deleted_waits_for_its_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(numbers_go_on_after_a_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			rows_that_are_sent_again_stay_for_a_while_again, setup, teardown),
