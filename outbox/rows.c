@@ -63,6 +63,9 @@ bool rows_open(struct db *db, const char *service, struct rows_state *state, str
 	if (*state->source) {
 		const size_t length = strlen(service);
 
+		/* What was written under a name that was there before can be anywhere. */
+		if (state->acknowledged_offset == ROWS_NOWHERE)
+			state->acknowledged_offset = rows_origin(0);
 		if (strncmp(state->source, service, length) == 0 && state->source[length] == '/')
 			return true;
 		return fail_set(fail, FAIL_REFUSE, "it is the store of %s, not of %s",

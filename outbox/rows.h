@@ -10,10 +10,11 @@
 
 #define ROWS_SOURCE_MAX 32 /* "cart/5f2c9e1b" with its NUL */
 
-/* Where the acknowledged row is in the partition. At first nowhere that is known. Where there is
- * no such record to compare with (none was written yet, or the log was cut), it is known where
- * the records that follow begin: behind what the partition held then. Both are stored in the
- * place of the offset, as negative numbers. */
+/* Where the acknowledged row is in the partition. Nowhere, for the process that made the store's
+ * name: nothing can be there under it. Where there is no such record to compare with (none was
+ * written yet, or the log was cut), it is known where the records that follow begin: behind what
+ * the partition held then; or at its start, where a later process finds that nothing was stored.
+ * Both are stored in the place of the offset, as negative numbers. */
 #define ROWS_NOWHERE (-1)
 static inline int64_t rows_origin(int64_t end)
 {
@@ -57,7 +58,8 @@ struct outbox_tx {
 	const char *source;
 };
 
-/* Makes the tables where they are missing, and a name. */
+/* Makes the tables where they are missing, and a name. An @acknowledged_offset of ROWS_NOWHERE
+ * says that the name is new. */
 bool rows_open(struct db *db, const char *service, struct rows_state *state, struct fail *fail);
 
 /* Whether rows_open was here before. */

@@ -17,7 +17,7 @@
 #include <librdkafka/rdkafka_mock.h>
 
 #include "kafka/client/headers.h"
-#include "outbox/outbox.h"
+#include "outbox/fork.h"
 #include "process/clock.h"
 
 #define API_PRODUCE 0 /* Kafka protocol, "API keys" */
@@ -470,21 +470,6 @@ static void what_was_written_is_read_and_not_sent_again(void **state)
 	assert_int_equal(read_partition(f, 1).records, 105);
 }
 
-/* A store whose origin was never stored: a copy is all it costs. */
-static void a_store_that_knows_nothing_of_kafka_sends_all_it_has(void **state)
-{
-	struct fixture *const f = *state;
-
-	emit(f, 10);
-	assert_true(published(f, 10, WAIT_MS));
-	stop(f, 0);
-	alter(f, "UPDATE outbox_state SET acknowledged = 0, acknowledged_offset = -1");
-	start(f);
-	assert_true(published(f, 10, WAIT_MS));
-	assert_all_there(f, 10);
-	assert_int_equal(read_partition(f, 1).copies, 10);
-}
-
 static void a_cut_log_gets_again_what_is_kept(void **state)
 {
 	struct fixture *const f = *state;
@@ -544,6 +529,52 @@ static void assert_ends_with(
 	if (!strstr(fail.text, said) || !strstr(fail.text, "stock-service store fork"))
 		fail_msg("%s", fail.text);
 	assert_int_equal(read_partition(f, 1).records, records);
+}
+
+/* A store whose origin was never stored: it was killed at once, or is a backup from then. */
+static void a_store_that_knows_nothing_of_kafka_reads_all_there_is(void **state)
+{
+	struct fixture *const f = *state;
+
+	produce_foreign(f, 20);
+	emit(f, 10);
+	assert_true(published(f, 10, WAIT_MS));
+	stop(f, 0);
+	alter(f, "UPDATE outbox_state SET acknowledged = 0, acknowledged_offset = -1");
+	start(f);
+	emit(f, 1);
+	assert_true(published(f, 11, WAIT_MS));
+	assert_all_there(f, 11);
+	assert_int_equal(read_partition(f, 1).copies, 0);
+	stop(f, 0);
+	alter(f, "UPDATE outbox_state SET last = 0, acknowledged = 0, acknowledged_offset = -1;"
+		 "DELETE FROM outbox");
+	assert_ends_with(f, 0, "and the store does not (partition 1, offset 1)", 12);
+}
+
+static bool make_no_tables(struct db *db, struct fail *fail)
+{
+	(void)db;
+	(void)fail;
+	return true;
+}
+
+static void a_fork_knows_what_was_sent_without_an_origin(void **state)
+{
+	struct fixture *const f = *state;
+	struct fork_options options = { .make_tables = make_no_tables };
+	struct fork_result result;
+	struct fail fail = { 0 };
+
+	emit(f, 10);
+	assert_true(published(f, 10, WAIT_MS));
+	stop(f, 0);
+	alter(f, "UPDATE outbox_state SET acknowledged = 0, acknowledged_offset = -1");
+	options.outbox = f->options;
+	if (!outbox_fork(&options, &result, &fail))
+		fail_msg("%s", fail.text);
+	assert_int_equal(result.sent, 10);
+	assert_int_equal(result.renumbered, 0);
 }
 
 static void a_restored_or_copied_store_sends_nothing(void **state)
@@ -679,7 +710,8 @@ int main(void)
 		TEST(a_new_leader_is_found),
 		TEST(a_restart_sends_nothing_again),
 		TEST(what_was_written_is_read_and_not_sent_again),
-		TEST(a_store_that_knows_nothing_of_kafka_sends_all_it_has),
+		TEST(a_store_that_knows_nothing_of_kafka_reads_all_there_is),
+		TEST(a_fork_knows_what_was_sent_without_an_origin),
 		TEST(a_cut_log_gets_again_what_is_kept),
 		TEST(a_topic_made_anew_that_has_grown_gets_again_what_is_kept),
 		TEST(a_restored_or_copied_store_sends_nothing),
