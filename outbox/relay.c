@@ -34,7 +34,8 @@
  * in order, and take its reports.
  *
  * Going wrong, apart from the above:
- * - The brokers are away: the producer is kept and goes on by itself.
+ * - The brokers are away: the producer is kept and goes on by itself. When they are back its next
+ *   report shows whether they lost something; where nothing is on its way, a new run looks.
  * - The offset of a report steps back: the log was cut. It jumps: somebody else writes, or a
  *   producer given up still did. Both end the producer, and the next run looks. Where the first
  *   report of a run jumps, nothing else is on its way: the relay looks at once, and keeps the
@@ -513,7 +514,8 @@ static void pause_for(struct relay *r, int64_t pause_ms)
 		wait_for_news(r, (int)left);
 }
 
-/* With nothing on its way no report can say that the brokers are back. */
+/* With nothing on its way no report can say that the brokers are back, nor that they lost what
+ * they had not flushed. */
 static void ask_for_brokers(struct relay *r)
 {
 	const int64_t now = clock_mono_ms();
@@ -524,7 +526,10 @@ static void ask_for_brokers(struct relay *r)
 	if (kafka_topic_check(r->producer, r->options.kafka.topic, EVENT_PARTITIONS,
 		    TOPIC_WAIT_MS / 4, &fail)) {
 		r->brokers_away = false;
-		note_progress(r);
+		if (r->in_flight == 0)
+			break_run(r, "the brokers were away: what they have is read again");
+		else
+			note_progress(r);
 	} else if (fail.kind == FAIL_REFUSE) {
 		break_run(r, "%s", fail.text);
 	} else {
@@ -550,13 +555,14 @@ static bool turn(struct relay *r, struct fail *fail)
 		log_repeating(&r->unread, LOG_WARNING, "relay", "%s", fail->text);
 		fail->kind = FAIL_NONE;
 	}
+	if (r->state == RUNNING)
+		ask_for_brokers(r);
 	if (r->state == BROKEN) {
 		close_producer(r);
 		pause_for(r, r->pause_ms);
 		r->pause_ms = r->pause_ms * 2 < PAUSE_MAX_MS ? r->pause_ms * 2 : PAUSE_MAX_MS;
 		return true;
 	}
-	ask_for_brokers(r);
 	n = progress_read(r->options.progress);
 	if (r->run_last != before || n.acknowledged == n.last) {
 		r->brokers_away = r->brokers_away && r->run_last == before;

@@ -491,6 +491,39 @@ static void a_cut_log_gets_again_what_is_kept(void **state)
 	assert_int_equal(read_partition(f, 1).records, 176);
 }
 
+/* ATTACKS B3, with nothing left to send: nobody else would notice. The brokers that come back are
+ * others, which never had the records. */
+static void what_brokers_lost_while_they_were_away_is_sent_again(void **state)
+{
+	struct fixture *const f = *state;
+	rd_kafka_mock_cluster_t *const others = rd_kafka_mock_cluster_new(f->host, BROKERS);
+	char all[400], why[RELAY_WHY_MAX];
+
+	assert_int_equal(rd_kafka_mock_topic_create(others, "metrics", 2, BROKERS), 0);
+	for (int32_t broker = 1; broker <= BROKERS; broker++)
+		rd_kafka_mock_broker_set_down(others, broker);
+	stop(f, 0);
+	(void)snprintf(all, sizeof(all), "%s,%s", f->options.kafka.brokers,
+		rd_kafka_mock_cluster_bootstraps(others));
+	f->options.kafka.brokers = all;
+	start(f);
+	emit(f, 10);
+	assert_true(published(f, 10, WAIT_MS));
+	for (int32_t broker = 1; broker <= BROKERS; broker++)
+		rd_kafka_mock_broker_set_down(f->cluster, broker);
+	for (int i = 0; i < 3000 && outbox_holds(f->outbox, why); i++)
+		(void)usleep(10000);
+	assert_false(outbox_holds(f->outbox, why));
+	for (int32_t broker = 1; broker <= BROKERS; broker++)
+		rd_kafka_mock_broker_set_up(others, broker);
+	f->options.kafka.brokers = rd_kafka_mock_cluster_bootstraps(others);
+	for (int i = 0; i < 100 && read_partition(f, 1).highest < 10; i++)
+		(void)usleep(100000);
+	assert_all_there(f, 10);
+	stop(f, 0);
+	rd_kafka_mock_cluster_destroy(others);
+}
+
 /* The old offset is there and means something else. */
 static void a_topic_made_anew_that_has_grown_gets_again_what_is_kept(void **state)
 {
@@ -713,6 +746,7 @@ int main(void)
 		TEST(a_store_that_knows_nothing_of_kafka_reads_all_there_is),
 		TEST(a_fork_knows_what_was_sent_without_an_origin),
 		TEST(a_cut_log_gets_again_what_is_kept),
+		TEST(what_brokers_lost_while_they_were_away_is_sent_again),
 		TEST(a_topic_made_anew_that_has_grown_gets_again_what_is_kept),
 		TEST(a_restored_or_copied_store_sends_nothing),
 		TEST(a_copy_that_wrote_first_is_noticed),
