@@ -79,9 +79,10 @@ static bool is_stored(const struct rows_state *state, const struct progress_numb
 
 /* Inside a transaction: stores how far Kafka is and deletes what is old. *next is the state
  * after the commit. */
-static bool tidy(struct writer *w, int64_t now, struct rows_state *next, struct fail *fail)
+static bool tidy(struct writer *w, struct rows_state *next, struct fail *fail)
 {
 	const struct progress_numbers reached = progress_read(w->progress);
+	const int64_t now = clock_mono_ms(); /* behind what was acknowledged by then */
 	int64_t up_to;
 
 	w->tidied_ms = now;
@@ -160,7 +161,7 @@ static bool fill(struct writer *w, size_t count, struct outbox_tx *tx, struct ro
 	if (next->first == 0 && tx->last > next->last)
 		next->first = next->last + 1;
 	next->last = tx->last;
-	return !tidy_is_due(w, now) || tidy(w, now, next, fail);
+	return !tidy_is_due(w, now) || tidy(w, next, fail);
 }
 
 /* Nothing was deleted. */
@@ -252,7 +253,7 @@ bool writer_finish(struct writer *w, struct fail *fail)
 
 	if (!db_begin(w->db, fail))
 		return false;
-	if (!tidy(w, clock_mono_ms(), &next, fail)) {
+	if (!tidy(w, &next, fail)) {
 		db_rollback(w->db);
 		keep_rows(w);
 		return false;

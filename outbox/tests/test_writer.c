@@ -33,6 +33,8 @@ struct fixture {
 	struct writer writer;
 };
 
+static struct fixture *slow; /* its disk takes 10 s, in which Kafka acknowledges two rows */
+
 static bool apply(void *service, struct outbox_tx *tx, struct command *command, struct fail *fail)
 {
 	const struct wish *const wish = (struct wish *)command;
@@ -41,6 +43,10 @@ static bool apply(void *service, struct outbox_tx *tx, struct command *command, 
 	int64_t id;
 
 	(void)service;
+	if (slow) {
+		clock_set(clock_wall_ms() + 10000);
+		progress_acknowledge(&slow->progress, 2, 1);
+	}
 	return db_query(
 		       tx->db, "UPDATE sum SET total = total + ?1", &amount, 1, NULL, NULL, fail) &&
 	       rows_append(tx, &event, &id, fail);
@@ -264,6 +270,31 @@ static void acknowledged_rows_stay_for_a_while_and_the_last_one_for_ever(void **
 	assert_int_equal(writer_wait_ms(&f->writer), -1);
 }
 
+/* Their time begins when Kafka acknowledged them, not when the turn began. */
+static void a_slow_disk_takes_nothing_from_the_time_rows_are_kept(void **state)
+{
+	struct fixture *const f = *state;
+	struct wish wishes[3];
+	struct fail fail;
+
+	wish_for(f, &wishes[0], 1);
+	wish_for(f, &wishes[1], 1);
+	assert_true(turn(f, &fail));
+	clock_set(START + 1000);
+	wish_for(f, &wishes[2], 1);
+	slow = f;
+	assert_true(turn(f, &fail)); /* to second 11 */
+	slow = NULL;
+	clock_set(START + 40000);
+	see_again(f);
+	assert_true(turn(f, &fail));
+	assert_int_equal(ask(f, "SELECT min(id) FROM outbox"), 1);
+	clock_set(START + 42000);
+	see_again(f);
+	assert_true(turn(f, &fail));
+	assert_int_equal(ask(f, "SELECT min(id) FROM outbox"), 2);
+}
+
 /* Kafka lost them: the number goes back, and they stay for their time once they are there again.
  * Whether or not a turn of the writer fell in between. */
 static void rows_that_are_sent_again_stay_for_a_while_again(void **state)
@@ -460,6 +491,8 @@ int main(void)
 			what_one_commit_cannot_delete_the_next_one_does_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			what_could_not_be_deleted_waits_for_its_turn, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_slow_disk_takes_nothing_from_the_time_rows_are_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(numbers_go_on_after_a_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			rows_that_are_sent_again_stay_for_a_while_again, setup, teardown),
