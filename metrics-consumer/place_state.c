@@ -120,6 +120,8 @@ static json_t *save_sources(const struct sources *sources)
 	for (size_t i = 0; list && i < sources_count(sources); i++) {
 		const struct source *const s = sources_at(sources, i);
 
+		if (s->highest == 0) /* its first record is being looked for a second time */
+			continue;
 		if (json_array_append_new(
 			    list, json_pack("{s:s, s:I, s:o, s:o}", "name", s->name, "highest",
 					  (json_int_t)s->highest, "missing", save_missing(s),

@@ -425,6 +425,30 @@ static void what_is_saved_is_known_again(void **state)
 	assert_counts(f, 2, 2, 1);
 }
 
+/* Its first record passes numbers over and is looked for a second time; a checkpoint comes first.
+ */
+static void a_source_that_was_only_seen_is_not_saved(void **state)
+{
+	struct fixture *const f = *state;
+	struct fail fail = { 0 };
+	json_t *saved;
+
+	put(f, 0, "cart/a", 1, EVENT("1"));
+	put(f, 1, "cart/new", 5, EVENT("5"));
+	assert_counts(f, 1, 0, 0);
+	place_written(&f->place);
+	saved = place_save(&f->place);
+	if (!save_and_restore(f, saved, &fail))
+		fail_msg("%s", fail.text);
+	json_decref(saved);
+	put(f, 0, "cart/a", 1, EVENT("1"));
+	put(f, 1, "cart/new", 5, EVENT("5"));
+	resume_begin(&f->place.resume[0], &f->place.progress, 1);
+	put(f, 0, "cart/a", 1, EVENT("1"));
+	put(f, 1, "cart/new", 5, EVENT("5"));
+	assert_counts(f, 1, 0, 0);
+}
+
 static void many_checksums_are_saved_in_few_texts(void **state)
 {
 	struct fixture *const f = *state;
@@ -564,6 +588,7 @@ int main(void)
 		TEST(what_stands_behind_the_last_line_is_no_alarm),
 		TEST(a_record_without_a_number_is_an_anchor_by_its_bytes),
 		TEST(what_is_saved_is_known_again),
+		TEST(a_source_that_was_only_seen_is_not_saved),
 		TEST(many_checksums_are_saved_in_few_texts),
 		TEST(a_state_that_cannot_be_is_refused_and_the_field_named),
 	};
