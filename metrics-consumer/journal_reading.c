@@ -113,6 +113,17 @@ static bool is_foreign(const struct append_file *file, int64_t at)
 	return at == 0 && file->size > 0 && pread(file->fd, &first, 1, 0) == 1 && !begins(first);
 }
 
+/* A file of which the checkpoint knows nothing may be any: its first line was logged before the
+ * checkpoint that should be in front of it, at an offset that was there before. */
+static bool is_older(struct recovery *r, const char *bytes, size_t length)
+{
+	struct line line;
+
+	return line_read(&r->second, bytes, length, &line) && line.partition < EVENT_PARTITIONS &&
+	       line.offset < r->reader->next[line.partition] &&
+	       line.time_ms < r->checkpoint.time_ms;
+}
+
 /* Reads @file from @from on and cuts what is not sound. */
 bool journal_read_on(struct recovery *r, struct append_file *file, int64_t from, struct fail *fail)
 {
@@ -136,6 +147,11 @@ bool journal_read_on(struct recovery *r, struct append_file *file, int64_t from,
 		(void)fail_set(fail, FAIL_FATAL,
 			"%s holds %" PRId64 " bytes and no line of a journal; it is left as it is",
 			file->path, file->size);
+	else if (sound == 0 && result == FILE_LINES_LINE && is_older(r, bytes, length))
+		(void)fail_set(fail, FAIL_FATAL,
+			"%s is older than its checkpoint, which knows its lines: put the right "
+			"file back, or move this one away and start once with --new-journal",
+			file->path);
 	else
 		good = sound == file->size || cut(r, file, sound, torn, fail);
 	r->lines += lines.number;

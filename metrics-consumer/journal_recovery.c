@@ -36,7 +36,6 @@
 #include "process/log.h"
 
 #define BEGINNING 4096 /* bytes by which two files are compared */
-#define CUTS_MAX  999999
 #define NEW_ADVICE                                                                                 \
 	"put it right, or start once with --new-journal, which keeps numbers and positions and "   \
 	"begins a new file"
@@ -240,6 +239,23 @@ static bool recover_behind_rotation(
 	return take_active(r, c->number + 1, 0, fail);
 }
 
+/* What files behind number k hold would be unknown, read again and be there twice. */
+static bool is_newest(const struct recovery *r, const char *checkpoint, struct fail *fail)
+{
+	struct journal_files files;
+	bool good = journal_files_list(r->path, &files, fail);
+
+	for (size_t i = 0; good && i < files.count; i++) {
+		if (files.list[i].number > r->checkpoint.number)
+			good = fail_set(fail, FAIL_REFUSE,
+				"%s is older than the journal, which has %s: delete the "
+				"checkpoint, and the next start reads the whole journal",
+				checkpoint, files.list[i].path);
+	}
+	journal_files_free(&files);
+	return good;
+}
+
 static bool recover_from_checkpoint(struct recovery *r, struct fail *fail)
 {
 	const struct checkpoint *const c = &r->checkpoint;
@@ -248,6 +264,8 @@ static bool recover_from_checkpoint(struct recovery *r, struct fail *fail)
 	bool good;
 
 	checkpoint_path(r->path, name);
+	if (!is_newest(r, name, fail))
+		return false;
 	if (!r->reader->restore(r->reader->context, c->state, fail))
 		return fail_prefix(
 			fail, "%s (delete it, and the next start reads the whole journal)", name);

@@ -303,6 +303,60 @@ static void a_journal_that_is_gone_or_another_one_stops_the_start(void **state)
 	book_assert_whole(b, 20);
 }
 
+/* A file that has no line yet fits any checkpoint of it. */
+static void an_old_file_in_the_place_of_a_new_one_stops_the_start(void **state)
+{
+	struct book *const b = *state;
+	char *old;
+	size_t length;
+
+	write_book(b);
+	assert_true(book_open(b) && book_rotate(b));
+	book_close(b);
+	old = scratch_read(&b->scratch, "metrics.log.000001", &length);
+	scratch_write(&b->scratch, "metrics.log", old, length);
+	free(old);
+	assert_refused(b, FAIL_FATAL, "older than its checkpoint");
+	assert_false(book_has(b, "metrics.log.cut.000001"));
+	assert_int_equal(unlink(scratch_path(&b->scratch, "metrics.log")), 0);
+	scratch_write(&b->scratch, "metrics.log", "", 0);
+	assert_true(book_open(b));
+	book_assert_whole(b, 20);
+}
+
+/* From a backup, say, while the journal went on: what is in the files behind it would be unknown,
+ * and come twice. */
+static void a_checkpoint_older_than_the_journal_stops_the_start(void **state)
+{
+	struct book *const b = *state;
+	char *old;
+	size_t length;
+
+	write_book(b);
+	old = scratch_read(&b->scratch, "metrics.log.checkpoint", &length);
+	for (int i = 0; i < 3; i++) {
+		assert_true(book_open(b) && book_rotate(b));
+		assert_true(book_write(b, 10) && book_checkpoint(b));
+	}
+	book_close(b);
+	scratch_write(&b->scratch, "metrics.log.checkpoint", old, length);
+	for (int gone = 0; gone < 2; gone++) {
+		b->settings.begin_anew = false;
+		assert_refused(b, FAIL_REFUSE, "is older than the journal");
+		b->settings.begin_anew = true;
+		assert_refused(b, FAIL_REFUSE, "is older than the journal");
+		assert_false(book_has(b, "metrics.log.000004"));
+		/* once more where retention removed its file */
+		(void)unlink(scratch_path(&b->scratch, "metrics.log.000001"));
+	}
+	free(old);
+	assert_int_equal(unlink(scratch_path(&b->scratch, "metrics.log.checkpoint")), 0);
+	b->settings.begin_anew = false;
+	assert_true(book_open(b));
+	assert_int_equal(b->next[0], 51);
+	assert_int_equal(b->read, 30);
+}
+
 static void a_damaged_checkpoint_stops_the_start(void **state)
 {
 	struct book *const b = *state;
@@ -428,6 +482,8 @@ int main(void)
 		cmocka_unit_test(killed_in_a_new_journal_it_is_asked_for_again),
 		TEST(what_cannot_be_kept_is_not_cut),
 		TEST(a_journal_that_is_gone_or_another_one_stops_the_start),
+		TEST(an_old_file_in_the_place_of_a_new_one_stops_the_start),
+		TEST(a_checkpoint_older_than_the_journal_stops_the_start),
 		TEST(a_damaged_checkpoint_stops_the_start),
 		TEST(a_foreign_file_is_left_as_it_is),
 		TEST(left_temporary_files_are_removed),
