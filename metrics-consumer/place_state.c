@@ -21,6 +21,9 @@
 
 #define VERSION 1
 #define DIGITS  8 /* hex digits of a checksum */
+/* Of a source: numbers without a hole are one or two. Forged ones are not worth the memory that
+ * each run takes as JSON, hundreds of MB in all; the youngest are kept. */
+#define RUNS_MAX 64
 
 static const char hex[] = "0123456789abcdef";
 
@@ -79,6 +82,30 @@ static json_t *save_missing(const struct source *s)
 }
 
 /* The numbers stand in order from the one behind the last noted, unless there were jumps. */
+static const struct source_recent *recent_of(const struct source *s, size_t i)
+{
+	return &s->recent[((size_t)s->noted + 1 + i) & (s->recent_room - 1)];
+}
+
+/* From which place in that order on there are at most RUNS_MAX runs. */
+static size_t first_saved(const struct source *s)
+{
+	size_t runs = 0, from = s->recent_room;
+	int64_t before = 0; /* the number in front of the run */
+
+	for (size_t i = s->recent_room; i > 0; i--) {
+		const int64_t id = recent_of(s, i - 1)->id;
+
+		if (id == 0)
+			continue;
+		if (id != before && ++runs > RUNS_MAX)
+			break;
+		before = id - 1;
+		from = i - 1;
+	}
+	return from;
+}
+
 static json_t *save_recent(const struct source *s)
 {
 	json_t *const list = json_array();
@@ -86,12 +113,10 @@ static json_t *save_recent(const struct source *s)
 	int64_t first = 0, id = 0; /* of the run */
 	bool good = list && digits;
 
-	for (size_t i = 0; good && i <= s->recent_room; i++) {
-		const struct source_recent *const r =
-			s->recent_room == 0
-				? &(const struct source_recent){ 0 }
-				: &s->recent[((size_t)s->noted + 1 + i) & (s->recent_room - 1)];
+	for (size_t i = first_saved(s); good && i <= s->recent_room; i++) {
 		const bool last = i == s->recent_room;
+		const struct source_recent *const r =
+			last ? &(const struct source_recent){ 0 } : recent_of(s, i);
 
 		if (at > digits && (last || r->id != id + 1)) {
 			good = json_array_append_new(

@@ -13,6 +13,7 @@ struct sources {
 	size_t count;
 	struct source *slots[SLOTS];
 	size_t missing_max;
+	size_t ranges; /* missing ones, of all sources together */
 	uint64_t merged, missing, notes, forgotten;
 	size_t recent; /* room of all sources together */
 };
@@ -115,22 +116,51 @@ uint64_t sources_forgotten(const struct sources *sources)
 	return sources->forgotten;
 }
 
-static void remove_at(struct source *s, size_t index)
+static void remove_at(struct sources *sources, struct source *s, size_t index)
 {
+	sources->ranges--;
 	s->count--;
 	memmove(&s->missing[index], &s->missing[index + 1],
 		(s->count - index) * sizeof(*s->missing));
 }
 
-/* Makes room for one more range: by growing, or, at the bound or without memory, by making
- * one of the two lowest. Returns how many ranges went away. */
+static void merge_lowest(struct sources *sources, struct source *s)
+{
+	sources->missing += (uint64_t)(s->missing[1].first - s->missing[0].last - 1);
+	s->missing[1].first = s->missing[0].first;
+	remove_at(sources, s, 0);
+	sources->merged++;
+}
+
+static struct source *with_most_ranges(struct sources *sources)
+{
+	struct source *most = &sources->list[0];
+
+	for (size_t i = 1; i < sources->count; i++) {
+		if (sources->list[i].count > most->count)
+			most = &sources->list[i];
+	}
+	return most;
+}
+
+/* Makes room for one more range: by growing, or, at a bound or without memory, by making one of
+ * the two lowest: of the source that has most, or of this one. Returns how many of its own went
+ * away. */
 static size_t make_room(struct sources *sources, struct source *s)
 {
 	struct source_range *grown;
-	size_t room = 2 * s->room;
+	size_t room = 2 * s->room, gone = 0;
 
+	if (sources->ranges >= SOURCES_MISSING_ALL * sources->missing_max) {
+		struct source *const most = with_most_ranges(sources);
+
+		if (most->count > 1) {
+			merge_lowest(sources, most);
+			gone = most == s;
+		}
+	}
 	if (s->count < s->room)
-		return 0;
+		return gone;
 	if (room > sources->missing_max)
 		room = sources->missing_max;
 	grown = room > s->room ? realloc(s->missing, room * sizeof(*grown)) : NULL;
@@ -139,10 +169,7 @@ static size_t make_room(struct sources *sources, struct source *s)
 		s->room = room;
 		return 0;
 	}
-	sources->missing += (uint64_t)(s->missing[1].first - s->missing[0].last - 1);
-	s->missing[1].first = s->missing[0].first;
-	remove_at(s, 0);
-	sources->merged++;
+	merge_lowest(sources, s);
 	return 1;
 }
 
@@ -167,7 +194,7 @@ static void fill(struct sources *sources, struct source *s, size_t index, int64_
 	struct source_range *range = &s->missing[index];
 
 	if (range->first == range->last) {
-		remove_at(s, index);
+		remove_at(sources, s, index);
 	} else if (range->first == id) {
 		range->first++;
 	} else if (range->last == id) {
@@ -178,6 +205,7 @@ static void fill(struct sources *sources, struct source *s, size_t index, int64_
 		range = &s->missing[index];
 		memmove(range + 1, range, (s->count - index) * sizeof(*range));
 		s->count++;
+		sources->ranges++;
 		range[0].last = id - 1;
 		range[1].first = id + 1;
 	}
@@ -193,6 +221,7 @@ enum source_verdict sources_take(struct sources *sources, struct source *source,
 			(void)make_room(sources, source);
 			source->missing[source->count++] =
 				(struct source_range){ source->highest + 1, id - 1 };
+			sources->ranges++;
 			sources->missing += (uint64_t)(id - 1 - source->highest);
 		}
 		source->highest = id;
@@ -313,6 +342,7 @@ bool sources_restore(struct sources *sources, struct source *source, int64_t hig
 		sources->missing += (uint64_t)(missing[i].last - missing[i].first + 1);
 	}
 	source->count = count;
+	sources->ranges += count;
 	source->highest = highest;
 	return true;
 }

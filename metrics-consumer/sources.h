@@ -16,6 +16,7 @@
 
 #define SOURCES_MAX         1024    /* sources kept; records of further ones cannot be told apart */
 #define SOURCES_MISSING_MAX 1024    /* missing ranges the consumer keeps of one source */
+#define SOURCES_MISSING_ALL 16      /* and that many times as many of all sources together */
 #define SOURCES_RECENT_MAX  65536   /* checksums kept of one source; a power of two */
 #define SOURCES_RECENT_ALL  1048576 /* of all sources together: 16 MB */
 
@@ -50,7 +51,8 @@ struct source {
 
 struct sources;
 
-/* @missing_max bounds the missing ranges of each source. NULL: out of memory. */
+/* @missing_max bounds the missing ranges of each source, and SOURCES_MISSING_ALL times that those
+ * of all together. NULL: out of memory. */
 struct sources *sources_new(size_t missing_max);
 void sources_free(struct sources **sources);
 
@@ -61,9 +63,9 @@ const struct source *sources_peek(const struct sources *sources, const char *nam
 size_t sources_count(const struct sources *sources);
 const struct source *sources_at(const struct sources *sources, size_t index);
 
-/* Takes number @id, from 1, of a source of ours. Beyond the bound on missing ranges the two
- * lowest become one, numbers between them count as missing again, and sources_merged rises:
- * a copy of those would pass, an event would not be lost. */
+/* Takes number @id, from 1, of a source of ours. Beyond a bound on missing ranges the two lowest of
+ * it, or of the source that has most, become one, numbers between them count as missing again, and
+ * sources_merged rises: a copy of those would pass, an event would not be lost. */
 enum source_verdict sources_take(struct sources *sources, struct source *source, int64_t id);
 uint64_t sources_merged(const struct sources *sources);
 

@@ -477,6 +477,37 @@ static void many_checksums_are_saved_in_few_texts(void **state)
 	}
 }
 
+static void forged_numbers_do_not_make_it_large(void **state)
+{
+	const int64_t base = INT64_MAX / 2;
+	struct fixture *const f = *state;
+	struct fail fail = { 0 };
+	json_t *saved;
+	char *text;
+
+	for (int i = 0; i < SOURCES_MAX; i++) {
+		char name[32];
+		struct source *s;
+
+		(void)snprintf(name, sizeof(name), "cart/%d", i);
+		s = sources_find(f->place.sources, name, strlen(name));
+		assert_non_null(s);
+		for (int64_t id = base; id < base + 3 * 512; id += 3) {
+			assert_int_equal(sources_take(f->place.sources, s, id), SOURCE_NEW);
+			sources_note(f->place.sources, s, id, (uint32_t)id);
+		}
+	}
+	saved = place_save(&f->place);
+	text = json_dumps(saved, JSON_COMPACT);
+	assert_non_null(text);
+	assert_true(strlen(text) < 4 * 1024 * 1024);
+	free(text);
+	if (!save_and_restore(f, saved, &fail))
+		fail_msg("%s", fail.text);
+	json_decref(saved);
+	assert_int_equal(sources_count(f->place.sources), SOURCES_MAX);
+}
+
 /* Where @path leads in @state, one name or index after the other. */
 static json_t *find(json_t *state, const char *path, char last[64])
 {
@@ -590,6 +621,7 @@ int main(void)
 		TEST(what_is_saved_is_known_again),
 		TEST(a_source_that_was_only_seen_is_not_saved),
 		TEST(many_checksums_are_saved_in_few_texts),
+		TEST(forged_numbers_do_not_make_it_large),
 		TEST(a_state_that_cannot_be_is_refused_and_the_field_named),
 	};
 

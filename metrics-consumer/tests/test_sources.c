@@ -144,6 +144,32 @@ static void beyond_the_bound_a_copy_may_pass_but_no_event_is_lost(void **state)
 	}
 }
 
+/* The source with most of them pays, not one that is missing a few. */
+static void many_ranges_of_many_sources_are_bounded_together(void **state)
+{
+	struct sources *s = sources_new(8);
+	size_t ranges = 0;
+	char name[32];
+
+	(void)state;
+	assert_non_null(s);
+	(void)take(s, "cart/a", 2);
+	(void)take(s, "cart/a", 4);
+	(void)take(s, "cart/a", 7);
+	for (int i = 0; i < 20; i++) {
+		(void)snprintf(name, sizeof(name), "cart/%d", i);
+		for (int64_t id = 2; id <= 16; id += 2)
+			assert_int_equal(take(s, name, id), SOURCE_NEW);
+		assert_int_equal(take(s, name, 15), SOURCE_LATE);
+	}
+	for (size_t i = 0; i < sources_count(s); i++)
+		ranges += sources_at(s, i)->count;
+	assert_true(ranges <= 8 * SOURCES_MISSING_ALL);
+	assert_true(sources_merged(s) > 0);
+	assert_int_equal(sources_at(s, 0)->count, 3);
+	sources_free(&s);
+}
+
 static void a_source_beyond_the_bound_is_not_kept(void **state)
 {
 	char name[32];
@@ -301,6 +327,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_forged_number_does_not_silence_a_source, setup, teardown),
 		cmocka_unit_test(any_order_gives_what_one_bit_a_number_gives),
+		cmocka_unit_test(many_ranges_of_many_sources_are_bounded_together),
 		cmocka_unit_test(beyond_the_bound_a_copy_may_pass_but_no_event_is_lost),
 		cmocka_unit_test_setup_teardown(
 			a_source_beyond_the_bound_is_not_kept, setup, teardown),
