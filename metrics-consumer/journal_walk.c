@@ -6,18 +6,23 @@
  * - the active file was rotated meanwhile: the one we have open is read to its end, wherever it
  *   lies now; then the files are listed again, and what was read is left out: by its number, or
  *   by name and inode where it has none;
- * - a file is compressed or removed between the list and its opening: the files are listed
- *   again;
+ * - a file is compressed, removed or rotated between the list and its opening: the files are
+ *   listed again;
  * - the active file was moved and the consumer writes on in it, until it is told: the file with
  *   the youngest first line is the last one, and takes its place;
+ * - retention removes files that were not read, in the middle: the checkpoint says so, and the walk
+ *   ends, since whoever walks would take their lines for missing;
  * - it is rotated while the files are listed: the active one is looked at before and after. */
 #include "metrics-consumer/journal_walk.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "metrics-consumer/checkpoint.h"
 
 #define LISTED_MAX 1000 /* lists in one walk: a journal that is rotated faster is not readable */
 #define AGAIN_MAX  10   /* lists until the active file stays the same */
@@ -86,6 +91,39 @@ static bool was_read(const struct journal_walk *w, const struct journal_file *fi
 	return false;
 }
 
+/* The checkpoint says what will be removed before it is. Only this is read of it: it may be of a
+ * version we do not know. */
+static int64_t read_deleted(const char *journal_path)
+{
+	char path[PATH_MAX];
+	json_t *checkpoint;
+	json_int_t deleted;
+
+	checkpoint_path(journal_path, path);
+	/* Behind the document stands a line with its checksum. */
+	checkpoint = json_load_file(path, JSON_DISABLE_EOF_CHECK, NULL);
+	deleted = json_integer_value(json_object_get(checkpoint, "deleted"));
+	json_decref(checkpoint);
+	return deleted;
+}
+
+/* Behind the last numbered file that was read comes number @number, or (0) the active one. Numbers
+ * between may never have been used: the checkpoint tells them from those of removed files. */
+static bool follows(struct journal_walk *w, int64_t number, struct fail *fail)
+{
+	const int64_t last = w->highest > w->from ? w->highest : w->from;
+
+	if (w->files_read > 0 && number > 0 && number <= last + 1)
+		return true;
+	w->deleted = read_deleted(w->path);
+	if (w->files_read == 0)
+		w->from = w->deleted;
+	return w->files_read == 0 || w->deleted <= last ||
+	       fail_set(fail, FAIL_RETRY,
+		       "files of %s were removed while it was read, up to number %" PRId64, w->path,
+		       w->deleted);
+}
+
 static bool list_once(struct journal_walk *w, struct journal_file *active, struct fail *fail)
 {
 	if (++w->listed > LISTED_MAX)
@@ -111,6 +149,8 @@ static bool list(struct journal_walk *w, struct fail *fail)
 			return false;
 	}
 	current = w->growing ? find_current(w) : NULL;
+	if (current && current->number > 0 && !follows(w, current->number, fail))
+		return false;
 	if (current && current->number > 0)
 		w->highest = current->number;
 	else if (current && !append(&w->done, &w->done_count, current, fail))
@@ -149,6 +189,21 @@ void journal_walk_close(struct journal_walk *w)
 	w->done_count = 0;
 }
 
+/* Under the active one's name there may be another one since the list was made. */
+static bool open_listed(struct journal_walk *w, struct fail *fail)
+{
+	struct stat st;
+
+	if (!journal_file_open(&w->lines, &w->current, fail))
+		return false;
+	if (w->current.compressed ||
+		(fstat(w->lines.fd, &st) == 0 && st.st_dev == w->current.device &&
+			st.st_ino == w->current.inode))
+		return true;
+	journal_file_close(&w->lines);
+	return fail_set(fail, FAIL_RETRY, "%s was replaced", w->current.path);
+}
+
 /* Opens the next file of the list that was not read, where there is one. */
 static bool open_next(struct journal_walk *w, struct fail *fail)
 {
@@ -156,7 +211,7 @@ static bool open_next(struct journal_walk *w, struct fail *fail)
 		w->current = w->files.list[w->next++];
 		if (was_read(w, &w->current))
 			continue;
-		if (!journal_file_open(&w->lines, &w->current, fail)) {
+		if (!open_listed(w, fail)) {
 			if (fail->kind != FAIL_RETRY)
 				return false;
 			*fail = (struct fail){ 0 };
@@ -165,6 +220,8 @@ static bool open_next(struct journal_walk *w, struct fail *fail)
 			continue;
 		}
 		w->open = true;
+		if (!follows(w, w->current.number, fail))
+			return false;
 		w->files_read++;
 		/* What is last may be written to, whatever its name. */
 		w->growing = w->next == w->files.count && w->current.number == 0 &&

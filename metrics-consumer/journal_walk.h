@@ -22,10 +22,12 @@ struct journal_walk {
 	bool open;
 	struct journal_file *done; /* files of other names that were read */
 	size_t done_count;
-	int64_t highest;    /* number of the last numbered file that was read */
-	bool growing;       /* the file that is open is, or was, the active one */
-	unsigned listed;    /* how often the files were listed */
-	uint64_t count;     /* of lines handed out */
+	int64_t highest; /* number of the last numbered file that was read */
+	int64_t deleted; /* retention has removed those up to this number; 0: none, or not known */
+	int64_t from;    /* it was that before the first file was read */
+	bool growing;    /* the file that is open is, or was, the active one */
+	unsigned listed; /* how often the files were listed */
+	uint64_t count;  /* of lines handed out */
 	size_t files_read;  /* or being read */
 	int64_t bytes_done; /* of the files before the one that is open */
 	int64_t bytes;      /* of all files, as listed last */
@@ -36,6 +38,7 @@ bool journal_walk_open(struct journal_walk *walk, const char *path, struct fail 
 void journal_walk_close(struct journal_walk *walk);
 
 /* As file_lines_next over all files; at the end of the last one the end may be asked for again.
+ * FAIL_RETRY: retention removed a file before it was read; a new walk does not miss it.
  * Failures name the file. A rotated file that ends in a torn line is damaged; one that may
  * still be written is not. */
 enum file_lines_result journal_walk_next(

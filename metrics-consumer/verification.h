@@ -45,7 +45,6 @@ struct verification {
 	struct journal_walk journal;
 	struct file_lines dead;
 	int dead_fd;           /* -1: not there */
-	int64_t deleted;       /* files of the journal that its own retention has deleted */
 	struct sources *known; /* of the journal, and whoever else was heard of */
 	struct sources *dead_known;
 	struct sources *altered;    /* numbers with different bytes, as far as they were found */

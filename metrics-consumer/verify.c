@@ -42,8 +42,9 @@
 #include "process/clock.h"
 #include "process/stop.h"
 
-#define AGAIN_MS   50    /* between two looks at what may grow */
-#define LINES_LOOK 65536 /* lines between two looks at the progress */
+#define AGAIN_MS      50    /* between two looks at what may grow */
+#define REMOVED_AGAIN 5     /* times the journal is read again where files went away */
+#define LINES_LOOK    65536 /* lines between two looks at the progress */
 
 static bool out_of_memory(struct fail *fail)
 {
@@ -365,8 +366,10 @@ static int64_t removed_below(const struct verification *v, const struct source *
 static void judge_absent(
 	struct verification *v, const struct source *source, int64_t first, int64_t last)
 {
-	const int64_t limits[] = { v->deleted > 0 && source->highest > 0 ? lowest_known(source) : 0,
-		removed_below(v, source) };
+	const int64_t limits[] = {
+		v->journal.deleted > 0 && source->highest > 0 ? lowest_known(source) : 0,
+		removed_below(v, source)
+	};
 	const int offences[] = { OFFENCES, REMOVED };
 
 	for (int i = 0; i < 2; i++) {
@@ -526,29 +529,11 @@ static bool is_clean(const struct verification *v)
 	return clean;
 }
 
-/* How many files of the journal its retention has deleted: the checkpoint says it. Without one
- * none was. */
-static int64_t read_deleted(const char *journal_path)
-{
-	char path[PATH_MAX];
-	json_t *checkpoint;
-	json_int_t deleted;
-
-	if (snprintf(path, sizeof(path), "%s.checkpoint", journal_path) >= (int)sizeof(path))
-		return 0;
-	/* Behind the document stands a line with its checksum. */
-	checkpoint = json_load_file(path, JSON_DISABLE_EOF_CHECK, NULL);
-	deleted = json_integer_value(json_object_get(checkpoint, "deleted"));
-	json_decref(checkpoint);
-	return deleted;
-}
-
 /* A dead letter that is not there is an empty one. */
 static bool open_files(struct verification *v, struct fail *fail)
 {
 	const struct verify_options *const o = v->options;
 
-	v->deleted = read_deleted(o->journal_path);
 	v->dead_fd = open(o->dead_letter_path, O_RDONLY | O_CLOEXEC);
 	if (v->dead_fd < 0 && errno != ENOENT)
 		return fail_errno(fail, FAIL_FATAL, errno, "open %s", o->dead_letter_path);
@@ -614,13 +599,17 @@ static bool verify_once(
 }
 
 /* A consumer that was started again cuts a torn last line, which we may hold the beginning of:
- * what looks like damage is read again from its start, once. */
+ * what looks like damage is read again from its start, once; and more often where retention removed
+ * a file before it was read. */
 bool verify(const struct verify_options *options, FILE *out, bool *clean, struct fail *fail)
 {
-	if (verify_once(options, out, clean, fail))
-		return true;
-	if (fail->kind != FAIL_FATAL)
-		return false;
-	*fail = (struct fail){ 0 };
-	return verify_once(options, out, clean, fail);
+	for (int again = REMOVED_AGAIN;; again--) {
+		if (verify_once(options, out, clean, fail))
+			return true;
+		if ((fail->kind != FAIL_FATAL && fail->kind != FAIL_RETRY) || again <= 0)
+			return false;
+		if (fail->kind == FAIL_FATAL)
+			again = 1;
+		*fail = (struct fail){ 0 };
+	}
 }

@@ -112,7 +112,7 @@ void verification_write(const struct verification *v, FILE *out)
 		fprintf(out,
 			"%" PRId64 " events stood in the %" PRId64
 			" journal files that were deleted by age or number, and are not missing\n",
-			v->in_deleted, v->deleted);
+			v->in_deleted, v->journal.deleted);
 	if (v->redriven > 0)
 		fprintf(out, "%" PRId64 " lines were dead letters, repaired and redriven\n",
 			v->redriven);

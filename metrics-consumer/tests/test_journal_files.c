@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "metrics-consumer/journal_files.h"
+#include "metrics-consumer/journal_walk.h"
 #include "metrics-consumer/tests/scratch.h"
 
 #define LINE " partition=0 offset=17 source=cart/a id=18 delay_ms=3 {}\n"
@@ -334,11 +335,95 @@ static void a_directory_that_is_not_there_is_named(void **state)
 	assert_non_null(strstr(f->fail.text, "open directory /nowhere"));
 }
 
+/* A file with one line, of this second. */
+static void put_line(struct fixture *f, const char *name, int second)
+{
+	char line[128];
+
+	(void)snprintf(line, sizeof(line), "2025-07-08T19:15:%02d.481Z" LINE, second);
+	put(f, name, line);
+}
+
+static void move(struct fixture *f, const char *from, const char *to)
+{
+	char path[PATH_MAX];
+
+	strcpy(path, scratch_path(&f->scratch, from));
+	assert_int_equal(rename(path, scratch_path(&f->scratch, to)), 0);
+}
+
+static void assert_walks_to(struct fixture *f, struct journal_walk *walk, int second)
+{
+	const char *line;
+	size_t length;
+	char want[20];
+
+	if (journal_walk_next(walk, &line, &length, &f->fail) != FILE_LINES_LINE)
+		fail_msg("no line of second %d: %s", second, f->fail.text);
+	(void)snprintf(want, sizeof(want), "2025-07-08T19:15:%02d", second);
+	assert_memory_equal(line, want, 19);
+}
+
+static void a_walk_misses_nothing_that_is_rotated_before_it_comes_there(void **state)
+{
+	struct fixture *const f = *state;
+	struct journal_walk walk;
+	const char *line;
+	size_t length;
+
+	put_line(f, "metrics.log.000001", 1);
+	put_line(f, "metrics.log", 2);
+	assert_true(journal_walk_open(&walk, f->journal, &f->fail));
+	assert_walks_to(f, &walk, 1);
+	move(f, "metrics.log", "metrics.log.000002");
+	put_line(f, "metrics.log.000003", 3);
+	put_line(f, "metrics.log", 4);
+	for (int second = 2; second <= 4; second++)
+		assert_walks_to(f, &walk, second);
+	assert_int_equal(journal_walk_next(&walk, &line, &length, &f->fail), FILE_LINES_END);
+	journal_walk_close(&walk);
+}
+
+/* What was removed before the walk began is no reason to end it, nor is a number never used. */
+static void a_walk_ends_where_retention_removed_what_it_had_not_read(void **state)
+{
+	static const char *const removed[] = { "metrics.log.000003", "metrics.log.000006" };
+
+	for (int i = 0; i < 2; i++) {
+		struct fixture *const f = *state;
+		struct journal_walk walk;
+		const char *line;
+		size_t length;
+
+		put(f, "metrics.log.checkpoint", "{\"deleted\":2}\nxxh3=0\n");
+		put_line(f, "metrics.log.000003", 3);
+		put_line(f, "metrics.log.000005", 5);
+		put_line(f, "metrics.log.000006", 6);
+		put_line(f, "metrics.log", 7);
+		assert_true(journal_walk_open(&walk, f->journal, &f->fail));
+		assert_walks_to(f, &walk, 3);
+		put(f, "metrics.log.checkpoint",
+			i == 0 ? "{\"deleted\":3}\nxxh3=0\n" : "{\"deleted\":6}\nxxh3=0\n");
+		assert_int_equal(unlink(scratch_path(&f->scratch, removed[i])), 0);
+		if (i == 0) {
+			for (int second = 5; second <= 7; second++)
+				assert_walks_to(f, &walk, second);
+		} else {
+			assert_int_equal(journal_walk_next(&walk, &line, &length, &f->fail),
+				FILE_LINES_FAILED);
+			assert_int_equal(f->fail.kind, FAIL_RETRY);
+		}
+		journal_walk_close(&walk);
+	}
+}
+
 #define TEST(claim) cmocka_unit_test_setup_teardown(claim, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_walk_misses_nothing_that_is_rotated_before_it_comes_there),
+		TEST(a_walk_ends_where_retention_removed_what_it_had_not_read),
 		TEST(a_journal_that_is_alone_has_none),
 		TEST(numbered_ones_come_in_the_order_of_their_numbers),
 		TEST(the_plain_one_counts_where_both_are_there),
