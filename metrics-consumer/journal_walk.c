@@ -116,8 +116,8 @@ static bool follows(struct journal_walk *w, int64_t number, struct fail *fail)
 	if (w->files_read > 0 && number > 0 && number <= last + 1)
 		return true;
 	w->deleted = read_deleted(w->path);
-	if (w->files_read == 0)
-		w->from = w->deleted;
+	if (w->files_read == 0) /* this very one may be about to be removed */
+		w->from = number > 0 && w->deleted >= number ? number - 1 : w->deleted;
 	return w->files_read == 0 || w->deleted <= last ||
 	       fail_set(fail, FAIL_RETRY,
 		       "files of %s were removed while it was read, up to number %" PRId64, w->path,
@@ -157,7 +157,7 @@ static bool list(struct journal_walk *w, struct fail *fail)
 		return false;
 	w->growing = false;
 	w->next = 0;
-	w->bytes = w->bytes_done;
+	w->bytes = journal_walk_position(w);
 	if (active.size >= 0 && !append(&w->files.list, &w->files.count, &active, fail))
 		return false;
 	for (size_t i = 0; i < w->files.count; i++)
@@ -189,19 +189,50 @@ void journal_walk_close(struct journal_walk *w)
 	w->done_count = 0;
 }
 
-/* Under the active one's name there may be another one since the list was made. */
+/* Whether a numbered file that was not read stands in front of the one that is open, which cannot
+ * lose its inode to another one now. */
+static bool passes_over(const struct journal_walk *w, bool *passes, struct fail *fail)
+{
+	struct journal_files now;
+	const bool good = journal_files_list(w->path, &now, fail);
+	int64_t number = INT64_MAX; /* of the open one; it is the active one still */
+
+	for (size_t i = 0; good && i < now.count; i++) {
+		if (now.list[i].number > 0 && same_file(&now.list[i], &w->current))
+			number = now.list[i].number;
+	}
+	*passes = false;
+	for (size_t i = 0; good && i < now.count; i++) {
+		const struct journal_file *const file = &now.list[i];
+
+		*passes = *passes ||
+			  (file->number > 0 && file->number < number && !was_read(w, file));
+	}
+	journal_files_free(&now);
+	return good;
+}
+
+/* Under the active one's name there may be another one since the list was made, even with the same
+ * inode. What is last may be written to, whatever its name. */
 static bool open_listed(struct journal_walk *w, struct fail *fail)
 {
 	struct stat st;
+	bool other = false, good;
 
-	if (!journal_file_open(&w->lines, &w->current, fail))
+	w->growing = w->next == w->files.count && w->current.number == 0 && !w->current.compressed;
+	if (!journal_file_open(&w->lines, &w->current, fail)) {
+		w->growing = false;
 		return false;
-	if (w->current.compressed ||
-		(fstat(w->lines.fd, &st) == 0 && st.st_dev == w->current.device &&
-			st.st_ino == w->current.inode))
+	}
+	if (!w->current.compressed)
+		other = fstat(w->lines.fd, &st) != 0 || st.st_dev != w->current.device ||
+			st.st_ino != w->current.inode;
+	good = !w->growing || other || passes_over(w, &other, fail);
+	if (good && !other)
 		return true;
+	w->growing = false;
 	journal_file_close(&w->lines);
-	return fail_set(fail, FAIL_RETRY, "%s was replaced", w->current.path);
+	return good ? fail_set(fail, FAIL_RETRY, "%s was replaced", w->current.path) : false;
 }
 
 /* Opens the next file of the list that was not read, where there is one. */
@@ -223,9 +254,6 @@ static bool open_next(struct journal_walk *w, struct fail *fail)
 		if (!follows(w, w->current.number, fail))
 			return false;
 		w->files_read++;
-		/* What is last may be written to, whatever its name. */
-		w->growing = w->next == w->files.count && w->current.number == 0 &&
-			     !w->current.compressed;
 	}
 	return true;
 }
@@ -278,10 +306,10 @@ enum file_lines_result journal_walk_next(
 				return FILE_LINES_FAILED;
 			continue;
 		}
-		if (replaced) { /* and read to its end since that was seen */
-			close_current(w);
-			if (!list(w, fail))
+		if (replaced) {             /* and read to its end since that was seen */
+			if (!list(w, fail)) /* while open, its inode is no other one's */
 				return FILE_LINES_FAILED;
+			close_current(w);
 			replaced = false;
 			continue;
 		}
