@@ -62,6 +62,7 @@ static enum checksums_verdict insert_run(
 	}
 	if (!append(&run, checksum))
 		return CHECKSUMS_NO_MEMORY;
+	assert(c->runs && index <= c->count);
 	memmove(&c->runs[index + 1], &c->runs[index], (c->count - index) * sizeof(run));
 	c->runs[index] = run;
 	c->count++;

@@ -499,7 +499,7 @@ static bool blame_topic(const struct verification *v, struct fail *fail)
 static bool read_all(struct verification *v, struct fail *fail)
 {
 	struct surveyor surveyor = { .topic = v->topic, .good = true };
-	pthread_t thread;
+	pthread_t thread = 0;
 	bool good;
 
 	if (v->topic && !thread_start(&thread, "survey", survey, &surveyor, fail))

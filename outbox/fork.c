@@ -73,7 +73,7 @@ static bool fork_store(struct db *db, const struct fork_options *options,
 		.source = state.source,
 		.db = db,
 		.to_the_end = true };
-	struct resume_answer answer;
+	struct resume_answer answer = { 0 };
 
 	if (!rows_open(db, options->outbox.service, &state, fail) ||
 		!options->make_tables(db, fail))
