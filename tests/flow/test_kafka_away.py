@@ -113,12 +113,12 @@ class KafkaIsAway(Away):
         self.open_shop()
         self.do_business(10)
         self.assert_everything_arrived()
-        for service in self.shop.services:
+        for service, end in ((self.cart, self.kafka.ends()[0]), (self.stock, self.kafka.ends()[1])):
             service.kill()
             store = next(service.directory.glob("*.db"))
-            with contextlib.closing(sqlite3.connect(store)) as forgetful:  # of where it was
+            with contextlib.closing(sqlite3.connect(store)) as forgetful:  # nothing is in front
                 forgetful.execute("UPDATE outbox_state SET acknowledged = 0,"
-                                  " acknowledged_offset = -1")
+                                  " acknowledged_offset = ?", (-2 - end,))
                 forgetful.commit()
             service.start()
         self.do_business(10)
