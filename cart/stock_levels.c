@@ -199,7 +199,8 @@ static void turn(struct stock_levels *l)
 	l->found.count = 0;
 	l->found.next_offset = -1;
 	l->found.believe = l->again_ms != 0 && clock_mono_ms() - l->again_ms < AGAIN_MS;
-	while (record && record->err == RD_KAFKA_RESP_ERR_NO_ERROR && expected) {
+	while (record && record->err == RD_KAFKA_RESP_ERR_NO_ERROR && expected &&
+		!atomic_load(&l->stopping)) {
 		expected = is_expected(l, record);
 		if (expected)
 			take_record(l, record);
@@ -212,10 +213,10 @@ static void turn(struct stock_levels *l)
 		read_again(l, "another record is where the last one was read");
 	else if (l->found.next_offset >= 0 && store_found(l) && l->found.jumped)
 		read_again(l, "numbers of stock are left out");
-	if (record) {
+	if (record && record->err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		take_error(l, record);
+	if (record)
 		rd_kafka_message_destroy(record);
-	}
 }
 
 static void *run(void *context)
@@ -282,7 +283,8 @@ void stock_levels_free(struct stock_levels **levels)
 	if (!l)
 		return;
 	if (l->consumer)
-		rd_kafka_destroy(l->consumer);
+		/* Closing it would wait for a coordinator, and there is nothing to leave. */
+		rd_kafka_destroy_flags(l->consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	event_reader_free(&l->reader);
 	pthread_cond_destroy(&l->answered);
 	pthread_mutex_destroy(&l->lock);

@@ -136,7 +136,7 @@ static bool list_once(struct journal_walk *w, struct journal_file *active, struc
 /* Where w->growing, w->current was read to its end as the active file. */
 static bool list(struct journal_walk *w, struct fail *fail)
 {
-	struct journal_file before, active;
+	struct journal_file before = { 0 }, active = { 0 };
 	const struct journal_file *current;
 
 	if (!look_at_active(w->path, &before, fail) || !list_once(w, &active, fail))

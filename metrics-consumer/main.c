@@ -294,7 +294,9 @@ static const char *option_value(int argc, char **argv, int *i, const char *name)
 
 	if (strncmp(argv[*i], name, length) != 0 || (*end != '\0' && *end != '='))
 		return NULL;
-	return *end == '=' ? end + 1 : *i + 1 < argc ? argv[++*i] : "";
+	if (*end == '=')
+		return end + 1;
+	return *i + 1 < argc && argv[*i + 1] ? argv[++*i] : "";
 }
 
 /* Takes the options of verify out of @argv; the settings are left in it. */
