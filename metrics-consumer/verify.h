@@ -4,7 +4,8 @@
  *
  * It asks the services first, then where the topic ends, and reads topic and journal up to
  * there, so it can be run at any time, on a running system too. Memory: 16 bytes an event, 8 of
- * the topic and 8 of the journal; without the topic nearly none. */
+ * the topic and 8 of the journal, at most twice that while it grows, and 50 MB; without the topic
+ * nearly none. */
 #ifndef METRICS_CONSUMER_VERIFY_H
 #define METRICS_CONSUMER_VERIFY_H
 
