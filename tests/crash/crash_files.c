@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/crash/crash_names.h"
+
 #define FILES_MAX 256
 
 /* Files that may lose something. Whoever ends the process takes the lock for good, so nobody
@@ -78,6 +80,7 @@ _Noreturn void files_die(void)
 	pthread_mutex_lock(&files.lock); /* and never gives it back */
 	for (size_t i = 0; i < files.count; i++)
 		lose(files.list[i].fd, files.list[i].synced);
+	names_lose();
 	(void)kill(getpid(), SIGKILL);
 	for (;;)
 		(void)pause();

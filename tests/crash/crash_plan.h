@@ -10,7 +10,8 @@
  *   CRASH_KAFKA     ports of Kafka, separated by commas
  *   CRASH_JOURNAL   name of the journal, without its directory
  *   CRASH_LOSE      targets that lose at a kill what was not synced, as power loss does: SIGKILL
- *                   alone costs nothing of the page cache
+ *                   alone costs nothing of the page cache. `directory`: names in
+ *                   directories that were not synced, those of all other targets
  *   CRASH_LOSE_HOW  cut, or zero: the file keeps its length, and the first half of what was not
  *                   synced is zeros
  *

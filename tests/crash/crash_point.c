@@ -1,8 +1,8 @@
 /* A library to preload: it ends or fails the process at the n-th call of a kind.
  *
  * Going well: a call is counted (crash_plan.c). If its kind is chosen and it is the n-th, it is
- * killed before, half-way or after, or it fails; otherwise it is done. What files lose at a kill,
- * if they are to lose something, is in crash_files.c.
+ * killed before, half-way or after, or it fails; otherwise it is done. What a power loss takes at a
+ * kill, where that is wanted, is in crash_files.c and crash_names.c.
  *
  * Not seen: what libc writes by itself (stdio), raw system calls, mapped memory. */
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tests/crash/crash_files.h"
+#include "tests/crash/crash_names.h"
 
 static enum how meet(enum operation operation, enum target target)
 {
@@ -148,6 +149,7 @@ __attribute__((visibility("default"))) ssize_t sendmsg(
 		REAL(name);                                                                        \
 		const enum target target = target_of(fd);                                          \
 		const enum how how = meet(SYNC, target);                                           \
+		const uint64_t now = target == DIRECTORY ? names_now() : 0;                        \
 		struct stat st = { 0 };                                                            \
 		int done;                                                                          \
                                                                                                    \
@@ -155,7 +157,9 @@ __attribute__((visibility("default"))) ssize_t sendmsg(
 			return -1;                                                                 \
 		(void)fstat(fd, &st);                                                              \
 		done = real(fd);                                                                   \
-		if (done == 0)                                                                     \
+		if (done == 0 && target == DIRECTORY)                                              \
+			names_synced(fd, now);                                                     \
+		else if (done == 0)                                                                \
 			files_note_synced(fd, target, st.st_size);                                 \
 		after(how);                                                                        \
 		return done;                                                                       \
@@ -185,34 +189,41 @@ CUT_CALL(ftruncate, off_t)
 CUT_CALL(ftruncate64, off64_t)
 
 /* The target of a renaming is that of the new name. */
-#define NAMES_CALL(name, signature, path, ...)                                                     \
+#define NAMES_CALL(name, signature, kind, directory, from, to, ...)                                \
 	__attribute__((visibility("default"))) int name signature                                  \
 	{                                                                                          \
 		REAL(name);                                                                        \
-		const enum how how = meet(RENAME, target_of_path(path));                           \
+		const enum target target = target_of_path(to);                                     \
+		const enum how how = meet(RENAME, target);                                         \
+		struct names_change change;                                                        \
 		int done;                                                                          \
                                                                                                    \
 		if (fails(how))                                                                    \
 			return -1;                                                                 \
+		names_begin(&change, kind, target, directory, from, to);                           \
 		done = real(__VA_ARGS__);                                                          \
+		names_end(&change, done == 0);                                                     \
 		after(how);                                                                        \
 		return done;                                                                       \
 	}
 
-NAMES_CALL(rename, (const char *from, const char *to), to, from, to)
-NAMES_CALL(renameat, (int a, const char *from, int b, const char *to), to, a, from, b, to)
-NAMES_CALL(renameat2, (int a, const char *from, int b, const char *to, unsigned flags), to, a, from,
-	b, to, flags)
-NAMES_CALL(link, (const char *from, const char *to), to, from, to)
-NAMES_CALL(linkat, (int a, const char *from, int b, const char *to, int flags), to, a, from, b, to,
-	flags)
-NAMES_CALL(unlink, (const char *path), path, path)
-NAMES_CALL(unlinkat, (int directory, const char *path, int flags), path, directory, path, flags)
+NAMES_CALL(rename, (const char *from, const char *to), RENAMED, AT_FDCWD, from, to, from, to)
+NAMES_CALL(renameat, (int a, const char *from, int b, const char *to), RENAMED, a == b ? a : -1,
+	from, to, a, from, b, to)
+NAMES_CALL(renameat2, (int a, const char *from, int b, const char *to, unsigned flags), RENAMED,
+	a == b ? a : -1, from, to, a, from, b, to, flags)
+NAMES_CALL(link, (const char *from, const char *to), LINKED, AT_FDCWD, from, to, from, to)
+NAMES_CALL(linkat, (int a, const char *from, int b, const char *to, int flags), LINKED,
+	a == b ? a : -1, from, to, a, from, b, to, flags)
+NAMES_CALL(unlink, (const char *path), REMOVED, AT_FDCWD, NULL, path, path)
+NAMES_CALL(unlinkat, (int directory, const char *path, int flags), REMOVED, directory, NULL, path,
+	directory, path, flags)
 
-#define OPEN_CALL(name, parameters, ...)                                                           \
+#define OPEN_CALL(name, parameters, directory, ...)                                                \
 	__attribute__((visibility("default"))) int name parameters                                 \
 	{                                                                                          \
 		REAL(name);                                                                        \
+		struct names_change change = { 0 };                                                \
 		enum how how = GO_ON;                                                              \
 		enum target target = OTHER;                                                        \
 		mode_t mode = 0;                                                                   \
@@ -231,17 +242,20 @@ NAMES_CALL(unlinkat, (int directory, const char *path, int flags), path, directo
 		}                                                                                  \
 		if (fails(how))                                                                    \
 			return -1;                                                                 \
+		if (flags & O_CREAT)                                                               \
+			names_begin(&change, MADE, target, directory, NULL, path);                 \
 		fd = real(__VA_ARGS__);                                                            \
+		names_end(&change, fd >= 0);                                                       \
 		if (fd >= 0 && (flags & O_CREAT))                                                  \
 			files_note(fd, target);                                                    \
 		after(how);                                                                        \
 		return fd;                                                                         \
 	}
 
-OPEN_CALL(open, (const char *path, int flags, ...), path, flags, mode)
-OPEN_CALL(open64, (const char *path, int flags, ...), path, flags, mode)
-OPEN_CALL(openat, (int directory, const char *path, int flags, ...), directory, path, flags, mode)
-OPEN_CALL(openat64, (int directory, const char *path, int flags, ...), directory, path, flags, mode)
+OPEN_CALL(open, (const char *path, int flags, ...), AT_FDCWD, path, flags, mode)
+OPEN_CALL(open64, (const char *path, int flags, ...), AT_FDCWD, path, flags, mode)
+OPEN_CALL(openat, (int at, const char *path, int flags, ...), at, at, path, flags, mode)
+OPEN_CALL(openat64, (int at, const char *path, int flags, ...), at, at, path, flags, mode)
 
 /* SQLite locks its files and the regions of its shared memory so. */
 #define FCNTL_CALL(name)                                                                           \

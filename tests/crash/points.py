@@ -80,7 +80,7 @@ def preloaded(counts, kafka, series=None, at=0):
 class Program:
     """A program that may end at any moment, also before it listens."""
 
-    def __init__(self, binary, directory, settings):
+    def __init__(self, binary, directory, settings, *words):
         directory.mkdir(exist_ok=True)
         self.name = binary
         self.log_path = directory / "log"
@@ -89,7 +89,8 @@ class Program:
         settings = {"HTTP_PORT": 0, "STATE_DIRECTORY": directory} | settings
         with open(self.log_path, "ab") as log:
             self.popen = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", shop.program(binary)], cwd=directory,
+                ["setpriv", "--pdeathsig", "KILL", shop.program(binary), *words],
+                cwd=directory,
                 env=shop.environment(settings), stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=log)
         self.port = await_fact(f"{binary} listens or ends",
@@ -148,7 +149,7 @@ def judge_end(program, series, status, met, at):
         wanted = (0, 1)
     if status not in wanted:
         return [f"{program.name} ended with {status}, not with {wanted}"]
-    if status == 1 and not re.search(r"^\S+ error \S+ ", program.log(), re.M):
+    if status == 1 and not re.search(r"^\S+ error \S+ |^[a-z-]+: \w+: ", program.log(), re.M):
         return [f"{program.name} ended with 1 and did not say why"]
     return []
 
@@ -163,7 +164,7 @@ class Sweeper:
         self.numbers = itertools.count()
         self.directory = story.directory("hw9-crash-")
         self.offenders = []
-        self.points = 0
+        self.points = collections.Counter()  # of each scenario and operation
 
     def _with_kafka(self, work):
         with self.lock:
@@ -213,7 +214,7 @@ class Sweeper:
         """Whether the run met its point."""
         wrong, met, _ = self._with_kafka(lambda kafka: self._attempt(series, at, kafka))
         with self.lock:
-            self.points += met >= at
+            self.points[series.scenario, series.kind.split(".")[0]] += met >= at
             if wrong:
                 self.offenders.append(replay(series, at))
                 shown = wrong if len(self.offenders) <= SHOWN_MAX else wrong[0].splitlines()[:1]
@@ -228,7 +229,7 @@ class Sweeper:
 
     def sweep(self, series):
         """From the first point on until a run meets none."""
-        began, before, found = time.monotonic(), self.points, len(self.offenders)
+        began, before, found = time.monotonic(), self.points.total(), len(self.offenders)
         over = threading.Event()
         numbers = itertools.count(1)
 
@@ -245,5 +246,18 @@ class Sweeper:
         if series.times != 1:
             what += f" x{series.times}" if series.times else " for ever"
         what += f", losing {series.lose} ({series.lose_how})" if series.lose else ""
-        print(f"{what}: {self.points - before} points, {len(self.offenders) - found} wrong"
+        print(f"{what}: {self.points.total() - before} points, {len(self.offenders) - found} wrong"
               f" ({time.monotonic() - began:.1f} s)", flush=True)
+
+    def summary(self):
+        """A line for each scenario, with its points by operation, and one for all."""
+        lines = []
+        for scenario in self.scenarios:
+            points = {operation: count for (name, operation), count in self.points.items()
+                      if name == scenario and count > 0}
+            if points:
+                kinds = ", ".join(f"{operation} {points[operation]}" for operation in OPERATIONS
+                                  if operation in points)
+                lines.append(f"{scenario}: {sum(points.values())} points ({kinds})")
+        return "\n".join([*lines, f"{self.points.total()} points in all, "
+                                  f"{len(self.offenders)} of them wrong"])

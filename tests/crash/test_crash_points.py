@@ -17,6 +17,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import brokers
 import consumers
+import forks
+import redrives
 import services
 import story
 from points import Series, Sweeper
@@ -26,8 +28,14 @@ MEMORY = "/dev/shm"  # what SIGKILL leaves is the same there, and thousands of s
 
 SCENARIOS = {"service": services.run,
              "service-again": functools.partial(services.run, again=True),
+             "service-tidy": functools.partial(services.run, keep=2),
+             "cart": functools.partial(services.run, kind=services.Cart),
+             "cart-again": functools.partial(services.run, kind=services.Cart, again=True),
+             "fork": forks.run,
              "consumer": consumers.run,
-             "consumer-again": functools.partial(consumers.run, again=True)}
+             "consumer-again": functools.partial(consumers.run, again=True),
+             "redrive": redrives.run}
+JOURNALS = "consumer", "consumer-again", "redrive"
 KILLS = ("kill-before", 1), ("kill-half", 1), ("kill-after", 1)
 # How a call ends, and how many of them (0: all from there on). Half a sync there is not. SQLite tries
 # again for a while where somebody has a lock: so often that it gives up.
@@ -39,18 +47,21 @@ HOWS = {"write": (*KILLS, ("eio", 1), ("enospc", 1), ("enospc", 0), ("short", 1)
         "send": (*KILLS, ("short", 1), ("reset", 1)),
         "lock": (("kill-after", 1), ("busy", 1), ("busy", 40))}
 FILES = "journal", "rotated", "checkpoint", "dead"
-# What power loss takes with it of the files that are not synced: one kind, or all.
-LOSSES = {"consumer": ("dead", "journal", "checkpoint", ",".join(FILES)), "service": ("wal",)}
+STORE = "store", "wal", "directory"
+# What power loss takes with it: what is not synced of one kind of file, or of all; and the names in
+# a directory that was not synced.
+LOSSES = {FILES: (*itertools.product(("dead", "journal", "checkpoint", ",".join(FILES)),
+                                     ("cut", "zero")),
+                  ("directory", "cut"), (",".join((*FILES, "directory")), "cut")),
+          STORE: (("wal", "cut"), ("wal", "zero"), ("wal,directory", "cut"))}
 
 
 def losses(scenario, kind):
     """What is lost at kills there: (files, how)."""
     name = kind.split(".")[1]
-    if scenario.startswith("consumer") and name in (*FILES, "directory"):
-        return itertools.product(LOSSES["consumer"], ("cut", "zero"))
-    if scenario.startswith("service") and name in ("wal", "http", "kafka"):
-        return itertools.product(LOSSES["service"], ("cut", "zero"))
-    return ()
+    if scenario in JOURNALS:
+        return LOSSES[FILES] if name in (*FILES, "directory") else ()
+    return LOSSES[STORE] if name in (*STORE, "http", "kafka") else ()
 
 
 def series_of(scenario, kind):
@@ -97,8 +108,8 @@ class CrashPoints(story.Story):
             else:
                 points = [(each, at) for each, count in series for at in range(1, count + 1)]
                 sweeper.try_these(points[::-(-len(points) // OPTIONS.points)])
-        print(f"{sweeper.points} points, {len(sweeper.offenders)} of them wrong")
-        self.assertGreater(sweeper.points, 0, "no point was met")
+        print(sweeper.summary(), flush=True)
+        self.assertGreater(sweeper.points.total(), 0, "no point was met")
         self.assertEqual(sweeper.offenders, [])
 
 
