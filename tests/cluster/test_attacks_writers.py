@@ -1,6 +1,9 @@
 """Attacks by writers that should not write, on ZooKeeper and two real brokers: a forged number
-(A5), and an owner of a store that was paused, lost rows, and wakes behind its successor (A6)."""
+(A5), an owner of a store that was paused, lost rows, and wakes behind its successor (A6), and a
+record whose time is long past (B6)."""
 import signal
+import subprocess
+import time
 
 import attack
 import journal
@@ -101,6 +104,46 @@ class OtherWriters(attack.Attack):
         self.await_journaled("stock/zombie", 201)
         self.assertEqual(self.journaled("stock/zombie"),
                          [*range(1, 100), *range(151, 201), *range(100, 151), 201])
+
+
+class OldTimes(attack.Attack):
+    """Retention goes by the time of a record, which is the producer's where the topic lets it."""
+    LONG_AGO_MS = 1000
+
+    def timestamps(self, topic):
+        """The time of a record as the brokers have it, that was written with one of 1970."""
+        producer = attack.PlainProducer(attack.cluster.brokers, topic, partition=1, value="old",
+                                        time_ms=self.LONG_AGO_MS)
+        self.addCleanup(producer.end)
+        producer.put(1, 1)
+        self.assertEqual(producer.reports(), {1: 0})
+        return [int(each) for each in attack.records(topic, 1, "%T")]
+
+    def check(self, topic):
+        run = subprocess.run([story.SOURCE / "kafka" / "topic", "--brokers",
+                              attack.cluster.brokers, "--topic", topic], capture_output=True,
+                             text=True, timeout=60, env=shop.environment({}))
+        return run.returncode, run.stderr
+
+    def test_b6_a_record_of_1970_gets_the_time_at_which_it_was_written(self):
+        attack.make_topic("dated")
+        before = int(time.time() * 1000)
+        written, = self.timestamps("dated")
+        self.assertGreater(written, before - 60_000)
+
+    def test_b6_a_topic_that_takes_the_producers_time_is_refused(self):
+        made = subprocess.run([story.SOURCE / "kafka" / "tool", "kafka-topics",
+                               "--bootstrap-server", attack.cluster.brokers, "--create", "--topic",
+                               "undated", "--replica-assignment", "1:2,2:1", "--config",
+                               "message.timestamp.type=CreateTime", "--config",
+                               "max.message.bytes=1048588"],
+                              capture_output=True, text=True, timeout=60,
+                              env=shop.environment({}))
+        self.assertEqual(made.returncode, 0, made)
+        self.assertEqual(self.timestamps("undated"), [self.LONG_AGO_MS])  # the attack works there
+        status, said = self.check("undated")
+        self.assertEqual(status, 1, said)
+        self.assertIn("message.timestamp.type is CreateTime, not LogAppendTime; repair: ", said)
 
 
 if __name__ == "__main__":

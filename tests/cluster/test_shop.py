@@ -3,6 +3,8 @@ stopped, killed and started again. After each story the journal holds everything
 from its partition: metrics-consumer says so, and so does this file's own reading."""
 import http.client
 import json
+import re
+import subprocess
 import threading
 import time
 
@@ -160,6 +162,25 @@ class TheShop(story.Story):
         self.assert_flowing("without broker 2")
         self.cluster("start", "2")
         self.assert_flowing("with broker 2 again")
+
+    def test_events_flow_while_the_broker_of_the_group_is_stopped(self):
+        """The one that keeps the consumer's offsets (attack C6)."""
+        coordinator = story.await_fact("the group has a coordinator", self.coordinator)
+        self.cluster("stop", coordinator)
+        try:
+            self.assert_brokers(3 - int(coordinator))
+            self.assert_flowing(f"without broker {coordinator}, which has the group")
+        finally:
+            self.cluster("start", coordinator)
+        self.assert_flowing(f"with broker {coordinator} again")
+
+    def coordinator(self):
+        run = subprocess.run([story.SOURCE / "kafka" / "tool", "kafka-consumer-groups",
+                              "--bootstrap-server", self.cluster.brokers, "--describe", "--state",
+                              "--group", "metrics-consumer"], capture_output=True, text=True,
+                             timeout=60, env=shop.environment({}))
+        found = re.search(r"^metrics-consumer +\S+ +\((\d)\)", run.stdout, re.M)
+        return found and found[1]
 
     def test_a_broker_that_is_paused_only_delays(self):
         self.cluster("pause", "1")

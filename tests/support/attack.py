@@ -45,8 +45,9 @@ def numbers(topic):
 
 
 class PlainProducer:
-    def __init__(self, kafka, topic, *properties, partition=0, source=None, value="-"):
+    def __init__(self, kafka, topic, *properties, partition=0, source=None, value="-", time_ms=None):
         words = ["-s", source] if source else []
+        words += ["-t", str(time_ms)] if time_ms else []
         self.name = f"plain_producer {' '.join(properties)}"
         self.popen = subprocess.Popen(
             [story.BUILD / "tests" / "plain_producer", *words, "-v", value, kafka, topic,

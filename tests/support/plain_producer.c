@@ -1,13 +1,14 @@
 /* A producer as a program without an outbox has it: librdkafka with the properties of its command
  * line and nothing else. It shows what our relay guards against, and writes rows by hand.
  *
- *   plain_producer [-s SOURCE] [-v VALUE] BROKERS TOPIC PARTITION [NAME=VALUE ...]
+ *   plain_producer [-s SOURCE] [-t MS] [-v VALUE] BROKERS TOPIC PARTITION [NAME=VALUE ...]
  *
  * It prints "ready" when it knows the topic, then obeys lines of standard input; "put FIRST LAST"
  * gives these rows to the producer. The value of a row is VALUE, a space and its number, or VALUE
- * alone where there is a SOURCE: then the row has the headers ce_source and ce_id. When standard
- * input ends it waits until each row is reported, and prints a line for each in the order of the
- * reports: "ROW OFFSET", or "ROW" and the name of the error. */
+ * alone where there is a SOURCE: then the row has the headers ce_source and ce_id. Rows are of the
+ * time MS (since 1970), or of now. When standard input ends it waits until each row is reported, and
+ * prints a line for each in the order of the reports: "ROW OFFSET", or "ROW" and the name of the
+ * error. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@
 struct options {
 	const char *source, *value, *brokers, *topic;
 	int32_t partition;
+	int64_t time_ms; /* 0: now */
 };
 
 static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *report, void *opaque)
@@ -127,7 +129,8 @@ static bool put(rd_kafka_t *producer, const struct options *o, int64_t row)
 	error = rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(o->topic),
 		RD_KAFKA_V_PARTITION(o->partition), RD_KAFKA_V_VALUE(value, strlen(value)),
 		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(headers),
-		RD_KAFKA_V_OPAQUE((void *)(intptr_t)row), RD_KAFKA_V_END);
+		RD_KAFKA_V_TIMESTAMP(o->time_ms), RD_KAFKA_V_OPAQUE((void *)(intptr_t)row),
+		RD_KAFKA_V_END);
 	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
 	rd_kafka_headers_destroy(headers);
@@ -162,16 +165,19 @@ int main(int argc, char **argv)
 	bool good;
 	int option;
 
-	while ((option = getopt(argc, argv, "s:v:")) != -1) {
+	while ((option = getopt(argc, argv, "s:t:v:")) != -1) {
 		if (option == 's')
 			o.source = optarg;
+		else if (option == 't')
+			o.time_ms = strtoll(optarg, NULL, 10);
 		else if (option == 'v')
 			o.value = optarg;
 		else
 			return 64;
 	}
 	if (argc - optind < 3) {
-		fputs("usage: plain_producer [-s SOURCE] [-v VALUE] BROKERS TOPIC PARTITION "
+		fputs("usage: plain_producer [-s SOURCE] [-t MS] [-v VALUE] BROKERS TOPIC "
+		      "PARTITION "
 		      "[NAME=VALUE ...]\n",
 			stderr);
 		return 64;
