@@ -24,6 +24,7 @@ class Stock:
     BINARY = "stock-service"
     PARTITION = 1
     DONE = 200, 201
+    FIRST = 1  # so many commands at once show that it decides
     SETTINGS = {}
 
     @staticmethod
@@ -62,6 +63,7 @@ class Cart:
     BINARY = "cart-service"
     PARTITION = 0
     DONE = 201, 409
+    FIRST = 3
     SETTINGS = {"STOCK_URL": "http://127.0.0.1:9"}  # nobody there
     PRICES = {"sku-0": 2.25, "sku-1": 3.25, "sku-2": 1.25}
 
@@ -152,12 +154,15 @@ class Business:
 
 
 def begin(program, business, tries=0):
-    """Cart knows no level until it has read the topic, and refuses what it cannot decide. No more
-    than so many @tries, if there are any, where no command may ever be done."""
+    """Cart knows no level until it has read the topic, and refuses what it cannot decide: until a
+    command about each SKU is done. No more than so many @tries, if there are any, where none may
+    ever be."""
     tried = itertools.count(1)
 
     def begun():
-        if program.ended() or business.put(program) or next(tried) == tries:
+        if program.ended() or next(tried) == tries:
+            return True
+        if all(business.put(program) for _ in range(business.kind.FIRST)):
             return True
         time.sleep(0.02)  # each try is calls that are swept
         return False
