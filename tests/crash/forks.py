@@ -47,7 +47,7 @@ def run(series, at, kafka, directory, counts, programs):
                lambda: service.ask("GET", "/outbox").json["published"] >= status["last"])
     records = kafka.read(topic, services.Stock.PARTITION)
     wrong += judge_topic(records, business, old, status["source"])
-    wrong += judge_levels(service, business)
+    wrong += judge_levels(service, business, records, status["source"])
     wrong += services.judge_journal(start, directory / "metrics-consumer" / "metrics.log", records,
                                     f"http://127.0.0.1:{service.port}")
     if service.end() != 0:
@@ -64,8 +64,8 @@ def judge_topic(records, business, old, new):
     asked = sorted(count for _, count in business.acknowledged.values())
     if sorted(events.values()) != asked:
         wrong.append(f"the topic has {sorted(events.values())}, acknowledged are {asked}")
-    forked = old != new
-    for name, last in {old: SENT if forked else len(asked), new: len(asked) - SENT * forked}.items():
+    lasts = {old: SENT, new: len(asked) - SENT} if old != new else {old: len(asked)}
+    for name, last in lasts.items():
         found = sorted(number for source, number in events if source == name)
         if found != list(range(1, last + 1)):
             wrong.append(f"the topic has {found} of {name}, not 1 to {last}")
@@ -74,8 +74,12 @@ def judge_topic(records, business, old, new):
     return wrong
 
 
-def judge_levels(service, business):
-    """The last command counts, whatever its event is called now."""
-    last = dict(business.acknowledged.values())
-    found = {sku: service.ask("GET", f"/stocks/{sku}").json["count"] for sku in last}
+def judge_levels(service, business, records, name):
+    """The last command counts, with the number its event has now, or 0 if that is under the name
+    before."""
+    numbers = {json.loads(value)["payload"]["count"]: number if source == name else 0
+               for _, source, number, value in records}
+    last = {sku: (count, numbers.get(count)) for sku, count in business.acknowledged.values()}
+    levels = {sku: service.ask("GET", f"/stocks/{sku}").json for sku in last}
+    found = {sku: (level["count"], level["id"]) for sku, level in levels.items()}
     return [] if found == last else [f"the store has {found}, not {last}"]

@@ -1,6 +1,6 @@
-"""metrics-consumer redrive, killed or failing at a point. Run again until it says so, each repaired
-letter is in the journal once, the lines that were there are there, the topic is what it was, and the
-consumer goes on."""
+"""metrics-consumer redrive, killed or failing at a point. After a second run each repaired letter is
+in the journal once, the lines that were there are there, the topic is what it was, and the consumer
+goes on."""
 import json
 import shutil
 import threading
@@ -53,7 +53,8 @@ def run(series, at, kafka, scratch, counts, programs):
     shutil.copytree(leave(kafka), directory)
     before = lines(directory)
     letters = [json.loads(line) for line in (directory / "repaired").read_text().splitlines()]
-    struck = redrive(directory, kafka, programs, **preloaded(counts, kafka, series if at else None, at))
+    struck = redrive(directory, kafka, programs,
+                     **preloaded(counts, kafka, series if at else None, at))
     wrong = judge_end(struck, series, struck.end(), counts.read()[0], at)
     again = redrive(directory, kafka, programs)
     if again.end() != 0:
@@ -68,8 +69,8 @@ def run(series, at, kafka, scratch, counts, programs):
     after = lines(directory)
     if after[:len(before)] != before:
         wrong.append(f"of the lines that were there: {after[:len(before)]}\n  not {before}")
-    repaired = [(letter["partition"], letter["offset"], letter.get("source", "-"), letter.get("id"), REPAIRED)
-                for letter in letters]
+    repaired = [(letter["partition"], letter["offset"], letter.get("source", "-"),
+                 letter.get("id"), REPAIRED) for letter in letters]
     if after[len(before):] != repaired:
         wrong.append(f"redriven: {after[len(before):]}\n  has to be {repaired}")
     return wrong + verify(directory)

@@ -1,5 +1,5 @@
-"""stock-service or cart-service, killed or failing at a point: what it acknowledged is in the topic,
-what it refused is not, and its store, its topic and the journal made of it agree."""
+"""stock-service or cart-service, killed or failing at a point: what it acknowledged is in the
+topic, what it refused is not, and its store, its topic and the journal made of it agree."""
 import concurrent.futures
 import contextlib
 import itertools
@@ -58,8 +58,8 @@ class Stock:
 
 
 class Cart:
-    """Items that are added. The levels come from stock's partition, whose end is copies of old ones:
-    two SKUs of which there is enough, one of which there is not."""
+    """Items that are added. The levels come from stock's partition, whose end is copies of old
+    ones: two SKUs of which there is enough, one of which there is not."""
     BINARY = "cart-service"
     PARTITION = 0
     DONE = 201, 409

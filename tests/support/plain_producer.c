@@ -6,9 +6,9 @@
  * It prints "ready" when it knows the topic, then obeys lines of standard input; "put FIRST LAST"
  * gives these rows to the producer. The value of a row is VALUE, a space and its number, or VALUE
  * alone where there is a SOURCE: then the row has the headers ce_source and ce_id. Rows are of the
- * time MS (since 1970), or of now. When standard input ends it waits until each row is reported, and
- * prints a line for each in the order of the reports: "ROW OFFSET", or "ROW" and the name of the
- * error. */
+ * time MS (since 1970), or of now. When standard input ends it waits until each row is reported,
+ * and prints a line for each in the order of the reports: "ROW OFFSET", or "ROW" and the name of
+ * the error. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
