@@ -1,6 +1,6 @@
-"""metrics-consumer redrive, killed or failing at a point. After a second run each repaired letter is
-in the journal once, the lines that were there are there, the topic is what it was, and the consumer
-goes on."""
+"""metrics-consumer redrive, killed or failing at a point. After a second run each repaired letter
+is in the journal once, the lines that were there are there, the topic is what it was, and the
+consumer goes on."""
 import json
 import shutil
 import threading
