@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-struct disk disk = { .room = DISK_ENDLESS, .write_most = DISK_ENDLESS, .write_error = ENOSPC };
+_Thread_local struct disk disk = {
+	.room = DISK_ENDLESS, .write_most = DISK_ENDLESS, .write_error = ENOSPC
+};
 
 ssize_t __real_write(int fd, const void *bytes, size_t length);
 ssize_t __wrap_write(int fd, const void *bytes, size_t length);

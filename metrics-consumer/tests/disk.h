@@ -22,7 +22,9 @@ struct disk {
 	int fail_error;
 	bool sync_failed; /* that one was a sync */
 };
-extern struct disk disk;
+/* Of each thread: only the test's own calls are counted and fail, so that the n-th is always the
+ * same one. The archive's thread has a disk without faults. */
+extern _Thread_local struct disk disk;
 
 void disk_is_fine(void);
 
