@@ -225,7 +225,8 @@ class SomebodyElseHasIt(Settings):
         second = self.started("metrics-consumer", "second", JOURNAL_PATH=journal)
         story.await_fact(lambda: f"the second one says that it is a standby: {second.ready()}",
                          lambda: "standby" in second.ready()[1]["journal"])
-        self.assertEqual(first.ready()[1]["journal"], "ok")
+        story.await_fact(lambda: f"the first one has it: {first.ready()}",
+                         lambda: first.ready()[1]["journal"] == "ok")
         first.kill()
         story.await_fact(lambda: f"the second one takes over: {second.ready()}",
                          lambda: second.ready()[1]["journal"] == "ok")
