@@ -49,6 +49,7 @@ struct verification {
 	struct sources *dead_known;
 	struct sources *altered;    /* numbers with different bytes, as far as they were found */
 	struct topic_survey *topic; /* NULL: it is left out */
+	bool topic_failed;          /* the topic could not be read: no reason to begin again */
 	struct checksums sums[SOURCES_MAX]; /* of the journal's lines, where the topic is read */
 	struct event_reader *reader;
 	struct line_second second;

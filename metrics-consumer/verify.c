@@ -487,10 +487,11 @@ static void *survey(void *context)
 	return NULL;
 }
 
-static bool blame_topic(const struct verification *v, struct fail *fail)
+static bool blame_topic(struct verification *v, struct fail *fail)
 {
 	const struct fail why = *fail;
 
+	v->topic_failed = true;
 	return fail_set(fail, why.kind, "topic %s: %.*s; --no-topic compares without it",
 		v->options->kafka->topic, FAIL_TEXT_MAX / 2, why.text);
 }
@@ -568,8 +569,9 @@ static void close_all(struct verification *v)
 	free(v);
 }
 
-static bool verify_once(
-	const struct verify_options *options, FILE *out, bool *clean, struct fail *fail)
+/* *final: to begin again is of no use. */
+static bool verify_once(const struct verify_options *options, FILE *out, bool *clean, bool *final,
+	struct fail *fail)
 {
 	struct verification *const v = calloc(1, sizeof(*v));
 	bool done = false;
@@ -594,6 +596,7 @@ static bool verify_once(
 		*clean = is_clean(v);
 		verification_write(v, out);
 	}
+	*final = v->topic_failed;
 	close_all(v);
 	return done;
 }
@@ -603,10 +606,12 @@ static bool verify_once(
  * a file before it was read. */
 bool verify(const struct verify_options *options, FILE *out, bool *clean, struct fail *fail)
 {
+	bool final = false;
+
 	for (int again = REMOVED_AGAIN;; again--) {
-		if (verify_once(options, out, clean, fail))
+		if (verify_once(options, out, clean, &final, fail))
 			return true;
-		if ((fail->kind != FAIL_FATAL && fail->kind != FAIL_RETRY) || again <= 0)
+		if (final || (fail->kind != FAIL_FATAL && fail->kind != FAIL_RETRY) || again <= 0)
 			return false;
 		if (fail->kind == FAIL_FATAL)
 			again = 1;
