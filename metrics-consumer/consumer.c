@@ -317,7 +317,8 @@ static void hear_group(struct consumer *c)
 	for (int32_t p = 0; p < EVENT_PARTITIONS; p++) {
 		/* Behind the last line there may have been copies, which the journal does not tell.
 		 */
-		if (line[p] >= 0 ? line[p] <= c->from_line[p] : next[p] <= c->from[p])
+		if (next[p] <= 0 || /* it was told nothing, or nothing is all there was */
+			(line[p] >= 0 ? line[p] <= c->from_line[p] : next[p] <= c->from[p]))
 			continue;
 		counts->group_ahead = c->done.counts.group_ahead = true;
 		log_error("consumer",
