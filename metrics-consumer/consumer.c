@@ -82,12 +82,15 @@ static bool sync_journal(struct consumer *c, struct fail *fail)
 	return true;
 }
 
-/* Waits for room on the disk, and tries again. Abandons the turn when a stop is wished. */
-static bool write_when_there_is_room(struct consumer *c, struct fail *fail)
+typedef bool consumer_step(struct consumer *c, struct fail *fail);
+
+/* Does @step; where the disk is full, waits for room and tries again. Abandons the turn when a stop
+ * is wished. */
+static bool do_when_there_is_room(struct consumer *c, consumer_step *step, struct fail *fail)
 {
 	bool waited = false;
 
-	while (!write_files(c, fail)) {
+	while (!step(c, fail)) {
 		if (fail->kind != FAIL_RETRY)
 			return false;
 		page_say(c->with->page, PAGE_JOURNAL, fail->text);
@@ -113,7 +116,7 @@ static bool store(struct consumer *c, struct fail *fail)
 {
 	struct place *const place = c->with->place;
 
-	if (!write_when_there_is_room(c, fail))
+	if (!do_when_there_is_room(c, write_files, fail))
 		return false;
 	if (c->abandoned)
 		return true;
@@ -181,27 +184,9 @@ static bool look_after_journal(struct consumer *c, struct fail *fail)
 	return true;
 }
 
-/* Makes a checkpoint before anything else is written, and waits for room where there is none:
- * lines whose offsets go back are sound only behind one. */
-static bool checkpoint_first(struct consumer *c, struct fail *fail)
+static bool make_checkpoint(struct consumer *c, struct fail *fail)
 {
-	bool waited = false;
-
-	while (!do_step(c, journal_checkpoint, fail)) {
-		if (fail->kind != FAIL_RETRY)
-			return false;
-		page_say(c->with->page, PAGE_JOURNAL, fail->text);
-		log_repeating(&c->full, LOG_ERROR, "journal",
-			"nothing is taken until there is room: %s", fail->text);
-		*fail = (struct fail){ 0 };
-		waited = true;
-		c->abandoned = stop_wait(ROOM_MS);
-		if (c->abandoned)
-			return true;
-	}
-	if (waited)
-		page_say(c->with->page, PAGE_JOURNAL, NULL);
-	return true;
+	return do_step(c, journal_checkpoint, fail);
 }
 
 /* An error in the place of a record. */
@@ -285,7 +270,9 @@ static bool begin_again(struct consumer *c, struct fail *fail)
 		place->resume[p].replaced = false;
 	}
 	c->done = place->progress;
-	if (replaced && (!checkpoint_first(c, fail) || c->abandoned))
+	/* Before anything else is written: lines whose offsets go back are sound only behind one.
+	 */
+	if (replaced && (!do_when_there_is_room(c, make_checkpoint, fail) || c->abandoned))
 		return c->abandoned;
 	for (int p = 0; p < EVENT_PARTITIONS; p++) {
 		if (resume_is_due(&place->resume[p], now))
@@ -440,7 +427,7 @@ static bool wait_for_topic(struct consumer *c)
 /* The next start has nothing to read. Where there is no room it has a little. */
 static bool last_checkpoint(struct consumer *c, struct fail *fail)
 {
-	if (do_step(c, journal_checkpoint, fail))
+	if (make_checkpoint(c, fail))
 		return true;
 	if (fail->kind != FAIL_RETRY)
 		return false;
