@@ -354,6 +354,22 @@ static int run_verify(int argc, char **argv)
 	return clean ? 0 : 1;
 }
 
+/* Takes an option without a value out of @argv; the settings are left in it. */
+static bool take_word(const char *word, int *argc, char **argv)
+{
+	int kept = 0;
+	bool taken = false;
+
+	for (int i = 0; i < *argc; i++) {
+		if (strcmp(argv[i], word) == 0)
+			taken = true;
+		else
+			argv[kept++] = argv[i];
+	}
+	*argc = kept;
+	return taken;
+}
+
 static int run_redrive(int argc, char **argv)
 {
 	static struct settings settings;
@@ -361,40 +377,18 @@ static int run_redrive(int argc, char **argv)
 		.input_path = settings.dead_letter };
 	struct fail fail = { 0 };
 	bool all = false;
-	int kept = 0;
 
 	if (argc > 0 && (argv[0][0] != '-' || argv[0][1] == '\0')) {
 		options.input_path = argv[0];
 		argc--;
 		argv++;
 	}
-	for (int i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "--dry-run") == 0)
-			options.dry_run = true;
-		else
-			argv[kept++] = argv[i];
-	}
-	if (read_settings(&settings, kept, argv, &fail) && !redrive(&options, stdout, &all, &fail))
+	options.dry_run = take_word("--dry-run", &argc, argv);
+	if (read_settings(&settings, argc, argv, &fail) && !redrive(&options, stdout, &all, &fail))
 		fprintf(stderr, "metrics-consumer: redrive: %s\n", fail.text);
 	if (fail.kind != FAIL_NONE)
 		return fail_exit_status(&fail);
 	return fflush(stdout) == 0 && !ferror(stdout) && all ? 0 : 1;
-}
-
-/* Takes --new-journal out of @argv; the settings are left in it. */
-static bool take_new_journal(int *argc, char **argv)
-{
-	int kept = 0;
-	bool taken = false;
-
-	for (int i = 0; i < *argc; i++) {
-		if (strcmp(argv[i], "--new-journal") == 0)
-			taken = true;
-		else
-			argv[kept++] = argv[i];
-	}
-	*argc = kept;
-	return taken;
 }
 
 int main(int argc, char **argv)
@@ -414,7 +408,7 @@ int main(int argc, char **argv)
 			       ? health_ask(settings.address, settings.port)
 			       : fail_exit_status(&fail);
 	argc--;
-	settings.new_journal = take_new_journal(&argc, argv + 1);
+	settings.new_journal = take_word("--new-journal", &argc, argv + 1);
 	if (!read_settings(&settings, argc, argv + 1, &fail))
 		return fail_exit_status(&fail);
 	if (!run(&settings, &fail))
