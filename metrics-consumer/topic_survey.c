@@ -3,12 +3,14 @@
  * Going well: ask where the partitions begin and end, read both from their first record, take
  * source, number and bytes of each record, until both ends are reached.
  * Going wrong:
- * - no broker answers, or none does any more: after 10 s it is a failure;
+ * - no broker answers, or none does any more: after 10 s it is a failure. A leader has just
+ *   moved or died: the question is asked again until then;
  * - retention removes what we were about to read: reading goes on at the first record there is;
  * - the last offsets hold no record (a transaction's marker does): librdkafka tells the end. */
 #include "metrics-consumer/topic_survey.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,8 @@
 #include "metrics-consumer/checksum.h"
 #include "process/clock.h"
 
-#define ANSWER_MS   10000
+#define ANSWER_MS   10000 /* until it is a failure that nobody answers */
+#define ASK_MS      1000  /* for one answer: the leader asked may be one no more */
 #define LOOK_MS     100
 #define BATCH       4096
 #define MISSING_MAX 1048576
@@ -128,15 +131,28 @@ void topic_survey_close(struct topic_survey **survey)
 	*survey = NULL;
 }
 
+static bool ask_partition(struct topic_survey *s, int32_t p, struct fail *fail)
+{
+	const char *const topic = s->kafka->topic;
+
+	return kafka_partition_bound(s->client, topic, p, RD_KAFKA_OFFSET_BEGINNING, ASK_MS,
+		       &s->totals.first[p], fail) &&
+	       kafka_partition_bound(
+		       s->client, topic, p, RD_KAFKA_OFFSET_END, ASK_MS, &s->totals.end[p], fail);
+}
+
 bool topic_survey_ask(struct topic_survey *s, struct fail *fail)
 {
-	for (int32_t p = 0; p < EVENT_PARTITIONS; p++) {
-		const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(s->client,
-			s->kafka->topic, p, &s->totals.first[p], &s->totals.end[p], ANSWER_MS);
+	const int64_t until = clock_mono_ms() + ANSWER_MS;
 
-		if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-			return fail_set(fail, FAIL_RETRY, "no broker answers for partition %d: %s",
-				(int)p, rd_kafka_err2str(error));
+	for (int32_t p = 0; p < EVENT_PARTITIONS; p++) {
+		while (!ask_partition(s, p, fail)) {
+			if (clock_mono_ms() >= until)
+				return fail_prefix(fail, "no broker answers for %d s",
+					ANSWER_MS / 1000);
+			*fail = (struct fail){ 0 };
+			(void)poll(NULL, 0, LOOK_MS);
+		}
 	}
 	return true;
 }

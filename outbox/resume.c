@@ -56,24 +56,11 @@ struct resume {
 	struct fail *fail;
 };
 
-/* One bound of the partition. rd_kafka_query_watermark_offsets would ask for both, but before
- * 2.9 it does not keep to its time; this does, in all versions. */
 static bool ask_bound(rd_kafka_t *client, const struct resume_question *q, int64_t which,
 	int64_t *offset, struct fail *fail)
 {
-	rd_kafka_topic_partition_list_t *const list = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_resp_err_t error;
-
-	rd_kafka_topic_partition_list_add(list, q->kafka.topic, q->partition)->offset = which;
-	error = rd_kafka_offsets_for_times(client, list, ASK_MS);
-	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-		error = list->elems[0].err;
-	*offset = list->elems[0].offset;
-	rd_kafka_topic_partition_list_destroy(list);
-	if (error == RD_KAFKA_RESP_ERR_NO_ERROR && *offset >= 0)
-		return true;
-	return fail_set(fail, FAIL_RETRY, "ask for the bounds of partition %" PRId32 ": %s",
-		q->partition, rd_kafka_err2str(error));
+	return kafka_partition_bound(
+		client, q->kafka.topic, q->partition, which, ASK_MS, offset, fail);
 }
 
 /* The first sign of a fork is the one that is told. */

@@ -1,6 +1,7 @@
 #include "kafka/client/client.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -186,4 +187,22 @@ bool kafka_topic_check(
 			"topic %s has %d partition%s and must have %d; nothing is written to it",
 			topic, found, found == 1 ? "" : "s", partitions);
 	return true;
+}
+
+bool kafka_partition_bound(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which,
+	int wait_ms, int64_t *offset, struct fail *fail)
+{
+	rd_kafka_topic_partition_list_t *const list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_resp_err_t error;
+
+	rd_kafka_topic_partition_list_add(list, topic, partition)->offset = which;
+	error = rd_kafka_offsets_for_times(client, list, wait_ms);
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+		error = list->elems[0].err;
+	*offset = list->elems[0].offset;
+	rd_kafka_topic_partition_list_destroy(list);
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR && *offset >= 0)
+		return true;
+	return fail_set(fail, FAIL_RETRY, "ask for the bounds of partition %" PRId32 ": %s",
+		partition, rd_kafka_err2str(error));
 }

@@ -42,4 +42,11 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct
 bool kafka_topic_check(
 	rd_kafka_t *client, const char *topic, int partitions, int wait_ms, struct fail *fail);
 
+/* Asks the leader of @partition where it begins (RD_KAFKA_OFFSET_BEGINNING) or ends
+ * (RD_KAFKA_OFFSET_END), waits at most @wait_ms. FAIL_RETRY where it does not answer, or is the
+ * leader no more. rd_kafka_query_watermark_offsets would ask for both, but not every version of
+ * librdkafka keeps to its time there; this does, in all. */
+bool kafka_partition_bound(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which,
+	int wait_ms, int64_t *offset, struct fail *fail);
+
 #endif
