@@ -282,9 +282,7 @@ void stock_levels_free(struct stock_levels **levels)
 
 	if (!l)
 		return;
-	if (l->consumer)
-		/* Closing it would wait for a coordinator, and there is nothing to leave. */
-		rd_kafka_destroy_flags(l->consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	(void)kafka_client_destroy(&l->consumer);
 	event_reader_free(&l->reader);
 	pthread_cond_destroy(&l->answered);
 	pthread_mutex_destroy(&l->lock);

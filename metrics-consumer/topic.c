@@ -4,12 +4,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "process/clock.h"
@@ -17,7 +15,6 @@
 #include "process/stop.h"
 
 #define STALL_MS     3 /* without a record, after a queue that may have been full: it was */
-#define DESTROY_S    2 /* until a client that does not end is left behind */
 #define ASK_GROUP_MS 5000
 #define METADATA_MAX 128
 
@@ -161,30 +158,6 @@ free_topic:
 	return false;
 }
 
-static void *destroy(void *client)
-{
-	/* Closing the consumer would wait for the coordinator: there is nothing to leave. */
-	rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-	return NULL;
-}
-
-/* librdkafka may wait for ever for a coordinator that was cut off or is dead. */
-static bool destroy_in_time(rd_kafka_t *client)
-{
-	struct timespec until;
-	pthread_t thread;
-	struct fail fail = { 0 };
-
-	if (!thread_start(&thread, "kafka-close", destroy, client, &fail))
-		return false;
-	(void)clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += DESTROY_S;
-	if (pthread_timedjoin_np(thread, NULL, &until) == 0)
-		return true;
-	log_warning("consumer", "librdkafka does not end, it is left behind");
-	return false;
-}
-
 void topic_close(struct topic **topic)
 {
 	struct topic *const t = *topic;
@@ -196,7 +169,7 @@ void topic_close(struct topic **topic)
 	*topic = NULL;
 	rd_kafka_queue_io_event_enable(t->queue, -1, NULL, 0);
 	rd_kafka_queue_destroy(t->queue);
-	if (!destroy_in_time(t->client))
+	if (!kafka_client_destroy(&t->client))
 		return; /* the process ends now, and what the client may still use ends with it */
 	close(t->wake);
 	free(t);

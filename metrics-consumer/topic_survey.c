@@ -118,8 +118,7 @@ void topic_survey_close(struct topic_survey **survey)
 		rd_kafka_queue_destroy(s->queue);
 	if (s->topic)
 		rd_kafka_topic_destroy(s->topic);
-	if (s->client)
-		rd_kafka_destroy_flags(s->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	(void)kafka_client_destroy(&s->client);
 	for (size_t i = 0; i < SOURCES_MAX; i++)
 		checksums_free(&s->of[i]);
 	sources_free(&s->sources);
@@ -148,8 +147,8 @@ bool topic_survey_ask(struct topic_survey *s, struct fail *fail)
 	for (int32_t p = 0; p < EVENT_PARTITIONS; p++) {
 		while (!ask_partition(s, p, fail)) {
 			if (clock_mono_ms() >= until)
-				return fail_prefix(fail, "no broker answers for %d s",
-					ANSWER_MS / 1000);
+				return fail_prefix(
+					fail, "no broker answers for %d s", ANSWER_MS / 1000);
 			*fail = (struct fail){ 0 };
 			(void)poll(NULL, 0, LOOK_MS);
 		}

@@ -51,7 +51,7 @@ static bool ask_kafka(
 {
 	static const struct kafka_property none[] = { { NULL, NULL } };
 	rd_kafka_conf_t *const conf = kafka_conf(&question->kafka, none, none, fail);
-	rd_kafka_t *const client = conf ? kafka_client_new(RD_KAFKA_CONSUMER, conf, fail) : NULL;
+	rd_kafka_t *client = conf ? kafka_client_new(RD_KAFKA_CONSUMER, conf, fail) : NULL;
 	const int64_t until = clock_mono_ms() + WAIT_MS;
 	bool good;
 
@@ -60,7 +60,7 @@ static bool ask_kafka(
 	while (!(good = ask_once(client, question, answer, fail)) && fail->kind == FAIL_RETRY &&
 		clock_mono_ms() < until && !stop_wait(AGAIN_MS))
 		;
-	rd_kafka_destroy(client);
+	(void)kafka_client_destroy(&client);
 	return good || fail_prefix(fail, "only Kafka knows what was sent, and nothing is changed");
 }
 

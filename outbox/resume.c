@@ -218,8 +218,7 @@ static bool read_partition(struct resume *r)
 {
 	const struct resume_question *const q = r->question;
 	rd_kafka_conf_t *const conf = kafka_conf(&q->kafka, read_defaults, read_fixed, r->fail);
-	rd_kafka_t *const consumer =
-		conf ? kafka_client_new(RD_KAFKA_CONSUMER, conf, r->fail) : NULL;
+	rd_kafka_t *consumer = conf ? kafka_client_new(RD_KAFKA_CONSUMER, conf, r->fail) : NULL;
 	rd_kafka_topic_t *topic = NULL;
 	bool good = false;
 
@@ -236,7 +235,7 @@ static bool read_partition(struct resume *r)
 close:
 	if (topic)
 		rd_kafka_topic_destroy(topic);
-	rd_kafka_destroy(consumer);
+	(void)kafka_client_destroy(&consumer);
 	return good;
 }
 

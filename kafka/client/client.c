@@ -6,8 +6,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "process/log.h"
+#include "process/stop.h"
+
+#define DESTROY_S 2
 
 /* The same for every client: notice a new leader and a broker that is back within a second, and
  * give up a broker that is paused, or cut off, a little after its ZooKeeper session ended (2.5 s).
@@ -157,6 +161,35 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct
 		fail_set(fail, FAIL_FATAL, "make a Kafka client: %s", why);
 	}
 	return client;
+}
+
+static void *destroy(void *client)
+{
+	/* Closing a consumer would wait for the coordinator: there is nothing to leave. */
+	rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	return NULL;
+}
+
+bool kafka_client_destroy(rd_kafka_t **client)
+{
+	struct timespec until;
+	struct fail fail = { 0 };
+	pthread_t thread;
+	bool ended;
+
+	if (!*client)
+		return true;
+	ended = thread_start(&thread, "kafka-close", destroy, *client, &fail);
+	*client = NULL;
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += DESTROY_S;
+	if (ended && pthread_timedjoin_np(thread, NULL, &until) != 0) {
+		(void)pthread_detach(thread);
+		ended = false;
+	}
+	if (!ended)
+		log_warning("kafka", "librdkafka does not end, it is left behind");
+	return ended;
 }
 
 bool kafka_topic_check(

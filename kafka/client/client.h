@@ -36,6 +36,12 @@ rd_kafka_conf_t *kafka_conf(const struct kafka_settings *settings,
 /* Takes @conf. librdkafka's own threads start with all signals blocked. NULL with @fail set. */
 rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct fail *fail);
 
+/* Ends the client without a word to its group, waits at most 2 s, and clears the pointer.
+ * librdkafka may wait for ever for a broker that was cut off or is dead: then the client is left
+ * behind with what it holds, the log says so, and the answer is false; what its callbacks point to
+ * has to live as long as the process. NULL is fine. */
+bool kafka_client_destroy(rd_kafka_t **client);
+
 /* Asks the brokers for the topic, waits at most @wait_ms. True if it has @partitions
  * partitions; FAIL_RETRY where no broker answers or the topic is not there yet,
  * FAIL_REFUSE where it has another number. */
