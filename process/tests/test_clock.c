@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,6 +25,21 @@ static void a_time_is_written_and_read_back(void **state)
 		clock_text(times[i], text);
 		assert_true(clock_parse(text, strlen(text), &back));
 		assert_int_equal(back, times[i]);
+	}
+}
+
+/* Not a whole number of days, so that every hour, minute and second comes. */
+static void every_fifth_day_of_all_years_is_read_back(void **state)
+{
+	const int64_t step = 5 * 86400000LL + 3607 * 1000 + 1;
+	char text[CLOCK_TEXT_MAX];
+	int64_t back;
+
+	(void)state;
+	for (int64_t ms = -62135596800000; ms <= 253402300799999; ms += step) {
+		clock_text(ms, text);
+		if (!clock_parse(text, strlen(text), &back) || back != ms)
+			fail_msg("%s is read as %" PRId64 ", not %" PRId64, text, back, ms);
 	}
 }
 
@@ -56,6 +72,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_time_is_written_and_read_back),
+		cmocka_unit_test(every_fifth_day_of_all_years_is_read_back),
 		cmocka_unit_test(what_is_not_a_time_in_utc_is_refused),
 		cmocka_unit_test(the_clock_stands_where_a_test_set_it),
 	};
