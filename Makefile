@@ -4,10 +4,14 @@
 SECONDS ?= 120
 SEED ?=
 RATE ?= 200
-# failover: how often each fault
-ROUNDS ?= 3
+# failover: how often each fault; bench: how often each contender
+ROUNDS ?=
+# bench: one contender (NAME), EVENTS, TOPICS; `bench/bench consumers --help` says which there are
+NAME ?=
+EVENTS ?=
+TOPICS ?=
 
-.PHONY: all help demo demo-docker test test-all sweep model mutants chaos failover up down publish format lint idle clean
+.PHONY: all help demo demo-docker test test-all sweep model mutants chaos failover bench bench-consumers bench-services up down publish format lint idle clean
 
 all: ## builds the programs into build/programs/bin
 	@run/setup programs
@@ -48,7 +52,17 @@ chaos: ## the shop under load while all of it fails by a schedule, then a count:
 
 failover: ## how long an event waits when a broker or a process dies: ROUNDS=3
 	@run/setup --kafka --tests release
-	@tests/failover/failover --rounds $(ROUNDS)
+	@tests/failover/failover $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench: bench-consumers $(if $(NAME),,bench-services) ## how fast and how light, side by side with others: NAME=franz-go EVENTS=2000000 ROUNDS=5
+
+bench-consumers: ## the consumer alone, beside those that people use instead: TOPICS=plain,headers,lz4,zstd
+	@run/setup --kafka --tests --bench release
+	@bench/bench consumers $(if $(NAME),--name $(NAME)) $(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(TOPICS),--topics $(TOPICS))
+
+bench-services: ## cart, stock and their relays alone
+	@run/setup --kafka --tests --bench release
+	@bench/bench services $(if $(ROUNDS),--rounds $(ROUNDS))
 
 up: ## starts whatever of the shop is not running on this machine, on fixed ports
 	@run/setup --kafka programs

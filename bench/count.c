@@ -16,21 +16,20 @@
 
 struct counting {
 	int64_t records;
-	unsigned ends; /* a bit for each partition */
+	int64_t last[PARTITIONS]; /* offsets */
+	unsigned unfinished;      /* partitions */
 };
 
 static void on_record(rd_kafka_message_t *record, void *opaque)
 {
 	struct counting *const c = opaque;
 
-	if (record->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		c->records++;
-	} else if (record->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-		c->ends |= 1u << record->partition;
-	} else {
+	if (record->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		fprintf(stderr, "count: %s\n", rd_kafka_message_errstr(record));
 		exit(1);
 	}
+	c->records++;
+	c->unfinished -= record->offset == c->last[record->partition];
 }
 
 static void set(rd_kafka_conf_t *conf, const char *setting)
@@ -60,8 +59,6 @@ static rd_kafka_t *make_client(const char *brokers, int count, char **settings)
 		set(conf, settings[i]);
 	if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof(why)) !=
 			RD_KAFKA_CONF_OK ||
-		rd_kafka_conf_set(conf, "enable.partition.eof", "true", why, sizeof(why)) !=
-			RD_KAFKA_CONF_OK ||
 		!(client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why)))) {
 		fprintf(stderr, "count: %s\n", why);
 		exit(1);
@@ -75,12 +72,23 @@ static void count(rd_kafka_t *client, const char *topic_name, struct counting *c
 	rd_kafka_queue_t *const queue = rd_kafka_queue_new(client);
 
 	for (int32_t i = 0; i < PARTITIONS; i++) {
+		int64_t first, end;
+
+		if (rd_kafka_query_watermark_offsets(
+			    client, topic_name, i, &first, &end, WAIT_MS * 10) != 0) {
+			fprintf(stderr, "count: the ends of %s are not known\n", topic_name);
+			exit(1);
+		}
+		c->last[i] = end - 1;
+		c->unfinished += end > first;
+	}
+	for (int32_t i = 0; i < PARTITIONS; i++) {
 		if (rd_kafka_consume_start_queue(topic, i, RD_KAFKA_OFFSET_BEGINNING, queue) != 0) {
 			fprintf(stderr, "count: %s\n", rd_kafka_err2str(rd_kafka_last_error()));
 			exit(1);
 		}
 	}
-	while (c->ends != (1u << PARTITIONS) - 1)
+	while (c->unfinished > 0)
 		(void)rd_kafka_consume_callback_queue(queue, WAIT_MS, on_record, c);
 }
 
