@@ -29,21 +29,26 @@ struct event_reader {
 namespace
 {
 
-/* The fields of an object that matter, in a fixed order: found[i] is field names[i]. */
+/* The fields of an object that matter, in a fixed order: found[i] is field names[i]. Most writers
+ * keep that order, so each is looked for first behind the one before. */
 template <size_t N> struct fields {
 	element found[N];
 	bool there[N] = {};
 
 	enum event_flaw collect(const object &from, const std::string_view (&names)[N])
 	{
+		size_t likely = 0;
+
 		for (const auto field : from) {
-			for (size_t i = 0; i < N; i++) {
+			for (size_t tried = 0, i = likely; tried < N; tried++, i = (i + 1) % N) {
 				if (field.key != names[i])
 					continue;
 				if (there[i])
 					return EVENT_REPEATED_FIELD;
 				there[i] = true;
 				found[i] = field.value;
+				likely = (i + 1) % N;
+				break;
 			}
 		}
 		return EVENT_SOUND;

@@ -74,24 +74,12 @@ void clock_text_seconds(int64_t wall_ms, char out[CLOCK_TEXT_MAX])
 		(signed char)t.tm_hour, (signed char)t.tm_min, (signed char)t.tm_sec);
 }
 
-/* Reads @digits decimal digits at *@at and steps over them. */
-static bool number(const char **at, const char *end, int digits, int *value)
+/* The number that two digits stand for, or -1. */
+static int two_digits(const char *at)
 {
-	*value = 0;
-	for (int i = 0; i < digits; i++, (*at)++) {
-		if (*at == end || **at < '0' || **at > '9')
-			return false;
-		*value = *value * 10 + (**at - '0');
-	}
-	return true;
-}
+	const unsigned tens = (unsigned char)at[0] - '0', ones = (unsigned char)at[1] - '0';
 
-static bool letter(const char **at, const char *end, char wanted)
-{
-	if (*at == end || **at != wanted)
-		return false;
-	(*at)++;
-	return true;
+	return tens > 9 || ones > 9 ? -1 : (int)(tens * 10 + ones);
 }
 
 static bool zone_is_utc(const char *at, const char *end)
@@ -127,30 +115,37 @@ static int64_t days_since_epoch(int year, int month, int day)
 	return 365 * (int64_t)y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
 }
 
+/* The milliseconds of a fraction, at a point; steps over it. False where no digit follows. */
+static bool take_fraction(const char **at, const char *end, int *ms)
+{
+	const char *const first = ++*at;
+	int scale = 100;
+
+	for (; *at < end && **at >= '0' && **at <= '9'; (*at)++, scale /= 10)
+		*ms += (**at - '0') * scale;
+	return *at > first;
+}
+
 bool clock_parse(const char *text, size_t length, int64_t *wall_ms)
 {
-	const char *at = text;
+	static const char pattern[] = "dddd-dd-ddTdd:dd:dd";
+	const char *at = text + sizeof(pattern) - 1;
 	const char *const end = text + length;
-	int year, month, day, hour, minute, second, ms = 0, scale = 100;
+	int ms = 0;
 
-	if (!number(&at, end, 4, &year) || !letter(&at, end, '-') || !number(&at, end, 2, &month) ||
-		!letter(&at, end, '-') || !number(&at, end, 2, &day) || !letter(&at, end, 'T') ||
-		!number(&at, end, 2, &hour) || !letter(&at, end, ':') ||
-		!number(&at, end, 2, &minute) || !letter(&at, end, ':') ||
-		!number(&at, end, 2, &second))
+	if (length < sizeof(pattern) || text[4] != '-' || text[7] != '-' || text[10] != 'T' ||
+		text[13] != ':' || text[16] != ':')
 		return false;
-	if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_in(year, month) ||
-		hour > 23 || minute > 59 || second > 59)
-		return false;
-	if (letter(&at, end, '.')) {
-		const char *const first = at;
+	const int century = two_digits(text), year = century * 100 + two_digits(text + 2);
+	const int month = two_digits(text + 5), day = two_digits(text + 8);
+	const int hour = two_digits(text + 11), minute = two_digits(text + 14);
+	const int second = two_digits(text + 17);
 
-		for (; at < end && *at >= '0' && *at <= '9'; at++, scale /= 10)
-			ms += (*at - '0') * scale;
-		if (at == first)
-			return false;
-	}
-	if (!zone_is_utc(at, end))
+	if (century < 0 || two_digits(text + 2) < 0 || year < 1 || month < 1 || month > 12 ||
+		day < 1 || day > days_in(year, month) || hour < 0 || hour > 23 || minute < 0 ||
+		minute > 59 || second < 0 || second > 59)
+		return false;
+	if ((*at == '.' && !take_fraction(&at, end, &ms)) || !zone_is_utc(at, end))
 		return false;
 	*wall_ms = days_since_epoch(year, month, day) * 86400000 + hour * 3600000 + minute * 60000 +
 		   second * 1000 + ms;
