@@ -1,11 +1,11 @@
 /* From partition to journal.
  *
- * A turn, going well: take what librdkafka has; place each record (place.c); write and sync the
- * dead letters, then write the lines, all with one write; publish the counts; copy the lines to
- * standard output; sync the journal if it is due; and once that is done, tell the group's
- * coordinator. A dead letter is on the disk before any line behind it, so the journal alone is
- * the position: a process that is killed anywhere reads on behind its last line, and drops
- * what it knows.
+ * A turn, going well: take what librdkafka has; decode it (decode.c); place each record (place.c);
+ * write and sync the dead letters, then write the lines, all with one write; publish the counts;
+ * copy the lines to standard output; sync the journal if it is due; and once that is done, tell the
+ * group's coordinator. A dead letter is on the disk before any line behind it, so the journal alone
+ * is the position: a process that is killed anywhere reads on behind its last line, and drops what
+ * it knows.
  *
  * Going wrong:
  * - the topic is not there, no broker answers, or it has another number of partitions: nothing
@@ -56,7 +56,9 @@ struct consumer {
 	char trouble[EVENT_PARTITIONS][HEALTH_TEXT_MAX]; /* what a partition's last error said */
 	int64_t trouble_at[EVENT_PARTITIONS]; /* and when: one that does not come again is over */
 	struct log_repeat full, put_off, erring;
+	struct decoder *decoder;
 	rd_kafka_message_t *batch[TOPIC_BATCH_MAX];
+	struct decoded decoded[TOPIC_BATCH_MAX];
 };
 
 static bool write_files(struct consumer *c, struct fail *fail)
@@ -213,8 +215,8 @@ static void note_error(struct consumer *c, const rd_kafka_message_t *record)
 }
 
 /* Places one record, writing first where its line would not fit. */
-static bool take_record(
-	struct consumer *c, const rd_kafka_message_t *record, int64_t now_ms, struct fail *fail)
+static bool take_record(struct consumer *c, const rd_kafka_message_t *record,
+	const struct decoded *decoded, int64_t now_ms, struct fail *fail)
 {
 	if (record->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		note_error(c, record);
@@ -226,7 +228,7 @@ static bool take_record(
 			topic_end(c->with->topic, record->partition);
 	if (!place_has_room(c->with->place, record) && !store(c, fail))
 		return false;
-	return c->abandoned || place_record(c->with->place, record, now_ms, fail);
+	return c->abandoned || place_record(c->with->place, record, decoded, now_ms, fail);
 }
 
 static void publish(struct consumer *c)
@@ -366,8 +368,10 @@ static bool turn(struct consumer *c, struct fail *fail)
 	const int64_t now_ms = clock_wall_ms();
 	bool good = true;
 
+	decoder_run(c->decoder, c->batch, count, c->decoded);
 	for (size_t i = 0; i < count; i++) {
-		good = good && (c->abandoned || take_record(c, c->batch[i], now_ms, fail));
+		good = good &&
+		       (c->abandoned || take_record(c, c->batch[i], &c->decoded[i], now_ms, fail));
 		rd_kafka_message_destroy(c->batch[i]); /* its bytes were copied */
 	}
 	if (!good || (!c->abandoned && !store(c, fail)))
@@ -491,7 +495,8 @@ bool consumer_run(const struct consumer_parts *parts, struct fail *fail)
 	note_safe(c);
 	for (int p = 0; p < EVENT_PARTITIONS; p++)
 		c->committed[p] = NOT_TOLD;
-	done = run(c, fail);
+	done = decoder_start(&c->decoder, fail) && run(c, fail);
+	decoder_stop(&c->decoder);
 	free(c);
 	return done;
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kafka/client/headers.h"
 #include "metrics-consumer/checksum.h"
 #include "metrics-consumer/topic.h"
 #include "process/clock.h"
@@ -179,10 +178,9 @@ static bool put_aside(struct place *place, const rd_kafka_message_t *record,
 	return dead_letter_add(place->dead, &dead, fail);
 }
 
-static void count_event(struct place *place, const rd_kafka_message_t *record)
+static void count_event(struct place *place, const rd_kafka_message_t *record, enum event_type type)
 {
 	struct counts *const counts = &place->progress.counts;
-	const enum event_type type = place->event.type;
 
 	counts->journaled++;
 	counts->events[type][record->partition]++;
@@ -193,10 +191,11 @@ static void count_event(struct place *place, const rd_kafka_message_t *record)
 
 /* Gives the value's checksum. */
 static uint32_t add_line(struct place *place, const rd_kafka_message_t *record,
-	const struct record_headers *headers, const char *value, size_t length, int64_t now_ms)
+	const struct decoded *decoded, const char *value, size_t length, int64_t now_ms)
 {
-	const int64_t at_ms = headers->time_ms >= 0 ? headers->time_ms : place->event.at_ms;
-	const uint32_t checksum = checksum32(value, length);
+	const struct record_headers *const headers = &decoded->headers;
+	const int64_t at_ms = headers->time_ms >= 0 ? headers->time_ms : decoded->at_ms;
+	const uint32_t checksum = decoded->breaks ? checksum32(value, length) : decoded->checksum;
 	const struct line line = { .time_ms = now_ms,
 		.partition = record->partition,
 		.offset = record->offset,
@@ -211,21 +210,14 @@ static uint32_t add_line(struct place *place, const rd_kafka_message_t *record,
 	place->length += line_write(&place->second, &line, place->lines + place->length);
 	set_anchor(&place->progress.anchor[record->partition], record->offset, line.source,
 		line.source_length, line.id, checksum);
-	count_event(place, record);
+	count_event(place, record, decoded->type);
 	return checksum;
-}
-
-static bool has_breaks(const char *value, size_t length)
-{
-	return memchr(value, '\n', length) || memchr(value, '\r', length);
 }
 
 /* A value with line breaks would be several lines. *value and *length become one without;
  * length 0 where that cannot be had. */
 static bool flatten(struct place *place, const char **value, size_t *length, struct fail *fail)
 {
-	if (!has_breaks(*value, *length))
-		return true;
 	if (!grow(&place->flat, &place->flat_room, *length, fail))
 		return false;
 	*length = event_minify(*value, *length, place->flat);
@@ -234,15 +226,14 @@ static bool flatten(struct place *place, const char **value, size_t *length, str
 }
 
 /* Whether the record's value is the one with this checksum: as it is, or as its line holds it. */
-static bool compare_value(struct place *place, const rd_kafka_message_t *record, uint32_t checksum,
-	bool *same, struct fail *fail)
+static bool compare_value(struct place *place, const rd_kafka_message_t *record,
+	const struct decoded *decoded, uint32_t checksum, bool *same, struct fail *fail)
 {
 	const char *value = record->payload;
 	size_t length = record->len;
 
-	*same = dead_letter_checksum(value, length) == checksum;
-	if (*same || !value || !has_breaks(value, length) ||
-		event_decode(place->reader, value, length, &place->event) != EVENT_SOUND)
+	*same = decoded->checksum == checksum;
+	if (*same || !decoded->breaks || decoded->flaw != EVENT_SOUND)
 		return true;
 	if (!flatten(place, &value, &length, fail))
 		return false;
@@ -252,40 +243,39 @@ static bool compare_value(struct place *place, const rd_kafka_message_t *record,
 
 /* A record that is not known becomes a line or a dead letter. *checksum is of what is kept. */
 static bool place_new(struct place *place, const rd_kafka_message_t *record,
-	const struct record_headers *headers, int64_t now_ms, uint32_t *checksum, struct fail *fail)
+	const struct decoded *decoded, int64_t now_ms, uint32_t *checksum, struct fail *fail)
 {
 	const char *value = record->payload;
 	size_t length = record->len;
-	enum event_flaw flaw = EVENT_NOT_JSON; /* of a tombstone */
+	enum event_flaw flaw = decoded->flaw;
 
-	if (value)
-		flaw = event_decode(place->reader, value, length, &place->event);
-	if (flaw == EVENT_SOUND) {
+	if (flaw == EVENT_SOUND && decoded->breaks) {
 		if (!flatten(place, &value, &length, fail))
 			return false;
 		if (length == 0)
 			flaw = EVENT_NOT_JSON;
 	}
 	if (flaw != EVENT_SOUND) {
-		*checksum = dead_letter_checksum(record->payload, record->len);
-		return put_aside(place, record, headers, (int)flaw, now_ms, fail);
+		*checksum = decoded->checksum;
+		return put_aside(place, record, &decoded->headers, (int)flaw, now_ms, fail);
 	}
 	if (!grow(&place->lines, &place->room, place->length + LINE_HEAD_MAX + length, fail))
 		return false;
-	*checksum = add_line(place, record, headers, value, length, now_ms);
+	*checksum = add_line(place, record, decoded, value, length, now_ms);
 	return true;
 }
 
 /* A record whose number is known: a copy, or something else under its name. */
 static bool place_known(struct place *place, const rd_kafka_message_t *record,
-	const struct record_headers *headers, const struct source *source, int64_t now_ms,
+	const struct decoded *decoded, const struct source *source, int64_t now_ms,
 	struct fail *fail)
 {
+	const struct record_headers *const headers = &decoded->headers;
 	uint32_t checksum;
 	bool same = true;
 
 	if (source_checksum(source, headers->id, &checksum) &&
-		!compare_value(place, record, checksum, &same, fail))
+		!compare_value(place, record, decoded, checksum, &same, fail))
 		return false;
 	if (!same)
 		return put_aside(place, record, headers, DEAD_ALTERED, now_ms, fail);
@@ -294,15 +284,14 @@ static bool place_known(struct place *place, const rd_kafka_message_t *record,
 }
 
 /* Whether the record is the one our last line of its partition was made of. */
-static bool compare_anchor(
-	struct place *place, const rd_kafka_message_t *record, bool *same, struct fail *fail)
+static bool compare_anchor(struct place *place, const rd_kafka_message_t *record,
+	const struct decoded *decoded, bool *same, struct fail *fail)
 {
 	const struct anchor *const anchor = &place->progress.anchor[record->partition];
-	struct record_headers headers;
 
-	headers_read(record, &headers);
-	*same = headers.id == anchor->id && strcmp(headers.source, anchor->source) == 0;
-	return !*same || compare_value(place, record, anchor->checksum, same, fail);
+	*same = decoded->headers.id == anchor->id &&
+		strcmp(decoded->headers.source, anchor->source) == 0;
+	return !*same || compare_value(place, record, decoded, anchor->checksum, same, fail);
 }
 
 /* Whether a number is not known, of a source that is kept or could be. */
@@ -320,23 +309,22 @@ static bool is_new(const struct place *place, const struct record_headers *heade
 
 /* Between the last line's record and the position there are only copies and dead letters, all of
  * numbers that are known. One that is not: the log was cut there, and has grown. */
-static void look_behind_line(struct place *place, const rd_kafka_message_t *record)
+static void look_behind_line(
+	struct place *place, const rd_kafka_message_t *record, const struct record_headers *headers)
 {
 	struct resume *const r = &place->resume[record->partition];
 	const int64_t line = place->progress.anchor[record->partition].offset;
-	struct record_headers headers;
 
 	if (r->again || r->state != RESUME_READING || line < 0 || record->offset <= line ||
 		record->offset >= place->progress.next[record->partition])
 		return;
-	headers_read(record, &headers);
-	if (is_new(place, &headers))
+	if (is_new(place, headers))
 		resume_cut_behind_line(r, &place->progress, record->offset);
 }
 
 /* Whether reading is where this record is next. */
-static bool is_next(
-	struct place *place, const rd_kafka_message_t *record, bool *next, struct fail *fail)
+static bool is_next(struct place *place, const rd_kafka_message_t *record,
+	const struct decoded *decoded, bool *next, struct fail *fail)
 {
 	struct resume *const r = &place->resume[record->partition];
 	struct progress *const progress = &place->progress;
@@ -344,11 +332,11 @@ static bool is_next(
 	bool is_anchor = false;
 
 	if (resume_wants_anchor(r, progress, record->offset) &&
-		!compare_anchor(place, record, &is_anchor, fail))
+		!compare_anchor(place, record, decoded, &is_anchor, fail))
 		return false;
 	*next = resume_takes(r, progress, record->offset, is_anchor);
 	if (!*next)
-		look_behind_line(place, record);
+		look_behind_line(place, record, &decoded->headers);
 	if (!*next && reading && record->offset >= r->known_to)
 		log_repeating(&place->stale, LOG_WARNING, "consumer",
 			"an offset came twice partition=%" PRId32 " offset=%" PRId64,
@@ -380,8 +368,9 @@ static bool pass_over(struct place *place, const rd_kafka_message_t *record,
 }
 
 static bool place_next(struct place *place, const rd_kafka_message_t *record,
-	const struct record_headers *headers, int64_t now_ms, struct fail *fail)
+	const struct decoded *decoded, int64_t now_ms, struct fail *fail)
 {
+	const struct record_headers *const headers = &decoded->headers;
 	struct progress *const progress = &place->progress;
 	struct source *const source =
 		headers->id > 0 ? find_source(place, headers->source, strlen(headers->source))
@@ -398,8 +387,8 @@ static bool place_next(struct place *place, const rd_kafka_message_t *record,
 	if (source)
 		verdict = take_number(place, source, headers->id);
 	if (verdict == SOURCE_COPY)
-		return place_known(place, record, headers, source, now_ms, fail);
-	if (!place_new(place, record, headers, now_ms, &checksum, fail))
+		return place_known(place, record, decoded, source, now_ms, fail);
+	if (!place_new(place, record, decoded, now_ms, &checksum, fail))
 		return false;
 	if (source)
 		note(place, source, headers->id, checksum);
@@ -411,20 +400,16 @@ static bool place_next(struct place *place, const rd_kafka_message_t *record,
 	return true;
 }
 
-bool place_record(
-	struct place *place, const rd_kafka_message_t *record, int64_t now_ms, struct fail *fail)
+bool place_record(struct place *place, const rd_kafka_message_t *record,
+	const struct decoded *decoded, int64_t now_ms, struct fail *fail)
 {
-	struct record_headers headers;
 	bool next;
 
 	assert(record->err == RD_KAFKA_RESP_ERR_NO_ERROR);
 	assert(record->partition >= 0 && record->partition < EVENT_PARTITIONS);
-	if (!is_next(place, record, &next, fail))
+	if (!is_next(place, record, decoded, &next, fail))
 		return false;
-	if (!next)
-		return true;
-	headers_read(record, &headers);
-	return place_next(place, record, &headers, now_ms, fail);
+	return !next || place_next(place, record, decoded, now_ms, fail);
 }
 
 void place_redriven(struct place *place, enum event_type type, int32_t partition)

@@ -20,6 +20,7 @@
 
 #include "metrics-consumer/counters.h"
 #include "metrics-consumer/dead_letter.h"
+#include "metrics-consumer/decode.h"
 #include "metrics-consumer/line.h"
 #include "metrics-consumer/resume.h"
 #include "metrics-consumer/sources.h"
@@ -62,9 +63,9 @@ bool place_restore(void *place, const json_t *state, struct fail *fail);
 
 /* Whether the lines of @record still fit; if not, write the lines first. */
 bool place_has_room(const struct place *place, const rd_kafka_message_t *record);
-/* Places one record that carries no error. Fails only without memory. */
-bool place_record(
-	struct place *place, const rd_kafka_message_t *record, int64_t now_ms, struct fail *fail);
+/* Places one record that carries no error, and @decoded from it. Fails only without memory. */
+bool place_record(struct place *place, const rd_kafka_message_t *record,
+	const struct decoded *decoded, int64_t now_ms, struct fail *fail);
 /* A repaired dead letter of @partition was written as a line: it is counted, and nothing else
  * changes. Its number is known, and its offset is no position. */
 void place_redriven(struct place *place, enum event_type type, int32_t partition);

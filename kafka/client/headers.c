@@ -59,9 +59,9 @@ static bool read_id(const void *value, size_t size, int64_t *id)
 	return true;
 }
 
-void headers_read(const rd_kafka_message_t *record, struct record_headers *out)
+/* Of no headers where @headers is NULL. */
+static void read_list(const rd_kafka_headers_t *headers, struct record_headers *out)
 {
-	rd_kafka_headers_t *headers;
 	const char *name;
 	const void *value;
 	size_t size;
@@ -70,22 +70,40 @@ void headers_read(const rd_kafka_message_t *record, struct record_headers *out)
 	out->source[0] = '\0';
 	out->id = 0;
 	out->time_ms = -1;
-	if (rd_kafka_message_headers(record, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return;
-	for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
-			   RD_KAFKA_RESP_ERR_NO_ERROR;
+	for (size_t i = 0; headers && rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
+					      RD_KAFKA_RESP_ERR_NO_ERROR;
 		i++) {
-		if (!value)
+		if (!value || strncmp(name, "ce_", 3) != 0)
 			continue;
-		if (strcmp(name, "ce_source") == 0)
+		if (strcmp(name + 3, "source") == 0)
 			source = read_source(value, size, out->source);
-		else if (strcmp(name, "ce_id") == 0)
+		else if (strcmp(name + 3, "id") == 0)
 			id = read_id(value, size, &out->id);
-		else if (strcmp(name, "ce_time") == 0 && !clock_parse(value, size, &out->time_ms))
+		else if (strcmp(name + 3, "time") == 0 && !clock_parse(value, size, &out->time_ms))
 			out->time_ms = -1;
 	}
 	if (!source || !id) {
 		out->source[0] = '\0';
 		out->id = 0;
 	}
+}
+
+void headers_read(const rd_kafka_message_t *record, struct record_headers *out)
+{
+	rd_kafka_headers_t *headers;
+
+	if (rd_kafka_message_headers(record, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		headers = NULL;
+	read_list(headers, out);
+}
+
+void headers_take(rd_kafka_message_t *record, struct record_headers *out)
+{
+	rd_kafka_headers_t *headers;
+
+	if (rd_kafka_message_detach_headers(record, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		headers = NULL;
+	read_list(headers, out);
+	if (headers)
+		rd_kafka_headers_destroy(headers);
 }

@@ -23,5 +23,8 @@ rd_kafka_headers_t *headers_new(const char *source, int64_t id, const char *type
 /* Reads the headers of a record. A source is printable ASCII without spaces; both ce_source
  * and ce_id must be sound, or neither counts. */
 void headers_read(const rd_kafka_message_t *record, struct record_headers *out);
+/* The same, and gives back at once what librdkafka allocated for them: the record has none
+ * afterwards. */
+void headers_take(rd_kafka_message_t *record, struct record_headers *out);
 
 #endif

@@ -33,8 +33,8 @@ struct fixture {
 	struct place place;
 };
 
-void __wrap_headers_read(const rd_kafka_message_t *record, struct record_headers *out);
-void __wrap_headers_read(const rd_kafka_message_t *record, struct record_headers *out)
+void __wrap_headers_take(rd_kafka_message_t *record, struct record_headers *out);
+void __wrap_headers_take(rd_kafka_message_t *record, struct record_headers *out)
 {
 	*out = *(const struct record_headers *)record->_private;
 }
@@ -102,11 +102,13 @@ static void put_bytes(struct fixture *f, int64_t offset, const char *source, int
 		.payload = (void *)(intptr_t)value,
 		.len = length,
 		._private = &headers };
+	struct decoded decoded;
 	struct fail fail = { 0 };
 
 	strcpy(headers.source, source);
 	assert_true(place_has_room(&f->place, &record));
-	assert_true(place_record(&f->place, &record, 1752002132485, &fail));
+	decode_record(f->place.reader, &f->place.event, &record, &decoded);
+	assert_true(place_record(&f->place, &record, &decoded, 1752002132485, &fail));
 }
 
 static void put(
