@@ -1,10 +1,10 @@
-/* Reading a record: simdjson behind the C face of event.h.
+/* Reading a record in any form: simdjson behind the C face of event.h.
  *
  * The whole document is validated (its UTF-8 too), the fields of the envelope and of the
  * type's payload are looked at, anything beyond them is allowed and ignored. Each object is
  * walked once, so that a field that stands there twice is seen: readers would disagree about
  * which one counts. */
-#include "event/event.h"
+#include "event/own.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -218,6 +218,14 @@ extern "C" void event_reader_free(struct event_reader **reader)
 }
 
 extern "C" enum event_flaw event_decode(
+	struct event_reader *reader, const void *bytes, size_t length, struct event *event)
+{
+	return event_decode_own(static_cast<const char *>(bytes), length, event)
+		       ? EVENT_SOUND
+		       : event_decode_any(reader, bytes, length, event);
+}
+
+extern "C" enum event_flaw event_decode_any(
 	struct event_reader *reader, const void *bytes, size_t length, struct event *event)
 {
 	element root;

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "event/event.h"
+#include "event/own.h"
 
 static const struct event seed_examples[] = {
 	{ .type = EVENT_CART_ITEM_ADDED,
@@ -263,6 +263,123 @@ static void jansson_agrees_on_what_json_is(void **state)
 	assert_true(not_json > 1000);
 }
 
+static void assert_same(const struct event *own, const struct event *any, const char *text)
+{
+	if (own->type != any->type || own->at_ms != any->at_ms || own->count != any->count ||
+		own->price_cents != any->price_cents || strcmp(own->sku, any->sku) != 0 ||
+		strcmp(own->cart_id, any->cart_id) != 0 || strcmp(own->reason, any->reason) != 0)
+		fail_msg("read in two ways: %s", text);
+}
+
+/* Gives whether it is in the form our services write. */
+static bool read_both_ways(void **state, const char *text, size_t length)
+{
+	static struct event own, any;
+	char *const copy = malloc(length); /* of this size: a sanitizer sees what is read beyond */
+	bool is_own;
+
+	assert_non_null(copy);
+	memcpy(copy, text, length);
+	memset(&own, 'x', sizeof(own));
+	is_own = event_decode_own(copy, length, &own);
+	free(copy);
+	if (!is_own)
+		return false;
+	if (event_decode_any(*state, text, length, &any) != EVENT_SOUND)
+		fail_msg("not sound in any form: %.*s", (int)length, text);
+	assert_same(&own, &any, text);
+	return true;
+}
+
+/* The next number of a fixed row, below @end. */
+static int64_t draw(uint64_t *seed, int64_t end)
+{
+	*seed = *seed * 6364136223846793005u + 1442695040888963407u;
+	return (int64_t)((*seed >> 11) % (uint64_t)end);
+}
+
+static void draw_name(uint64_t *seed, char *out)
+{
+	static const char allowed[] = "AZaz09._~-";
+	const int64_t length = 1 + draw(seed, EVENT_NAME_MAX - 1);
+
+	for (int64_t i = 0; i < length; i++)
+		out[i] = allowed[draw(seed, sizeof(allowed) - 1)];
+	out[length] = '\0';
+}
+
+static void what_our_services_write_is_read_alike_by_both_readers(void **state)
+{
+	static struct event event;
+	char text[EVENT_JSON_MAX];
+	uint64_t seed = 7;
+
+	for (int i = 0; i < 20000; i++) {
+		const bool cart = i % 4 < 2;
+		size_t length;
+
+		event = (struct event){ .type = (enum event_type)(i % 4 + 1),
+			.at_ms = draw(&seed, 253402300800) * 1000,
+			.count = cart ? 1 + draw(&seed, EVENT_COUNT_MAX)
+				      : draw(&seed, i % 3 == 0 ? 10 : EVENT_LEVEL_MAX + 1),
+			.price_cents = cart ? 0 : draw(&seed, i % 5 == 0 ? 200 : EVENT_CENTS_MAX) };
+		draw_name(&seed, event.sku);
+		if (cart)
+			draw_name(&seed, event.cart_id);
+		if (event.type == EVENT_CART_ITEM_FAILED)
+			strcpy(event.reason, "not enough stock");
+		length = event_encode(&event, text);
+		assert_true(read_both_ways(state, text, length));
+		assert_int_equal(event_decode(*state, text, length, &event), EVENT_SOUND);
+	}
+}
+
+static void what_looks_like_ours_and_is_none_is_left_to_the_parser(void **state)
+{
+	char text[EVENT_JSON_MAX], first[EVENT_JSON_MAX];
+	uint64_t seed = 11;
+	unsigned own = 0;
+
+	for (unsigned i = 0; i < 100000; i++) {
+		size_t length = golden((enum event_type)(i % 4 + 1), first);
+
+		memcpy(text, first, sizeof(text));
+		length = mutate(&seed, text, length);
+		own += read_both_ways(state, text, length);
+		for (size_t cut = 0; i < 4 && cut < length; cut++)
+			assert_false(read_both_ways(state, first, cut));
+	}
+	assert_true(own > 1000);
+}
+
+static void numbers_and_texts_are_compared_as_strictly_as_json_is(void **state)
+{
+	static const char *const others[] = { "01", "-1", "1.0", "1e2", "+1", "", "1.", ".5",
+		"1234567890123456", "\"1\"" };
+	static const char *const prices[] = { "01", "1.", "1.234", "1e2", "-1", ".5",
+		"1234567890123" };
+	char text[EVENT_JSON_MAX];
+	static struct event event;
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		(void)snprintf(text, sizeof(text),
+			"{\"type\":\"stock_changed\",\"service\":\"stock\",\"timestamp\":"
+			"\"2025-07-08T19:15:32Z\",\"payload\":{\"sku\":\"A\",\"count\":%s,"
+			"\"price\":1}}",
+			others[i]);
+		assert_false(event_decode_own(text, strlen(text), &event));
+	}
+	for (size_t i = 0; i < sizeof(prices) / sizeof(prices[0]); i++) {
+		(void)snprintf(text, sizeof(text),
+			"{\"type\":\"stock_changed\",\"service\":\"stock\",\"timestamp\":"
+			"\"2025-07-08T19:15:32Z\",\"payload\":{\"sku\":\"A\",\"count\":1,"
+			"\"price\":%s}}",
+			prices[i]);
+		assert_false(event_decode_own(text, strlen(text), &event));
+	}
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +392,9 @@ int main(void)
 		cmocka_unit_test(each_flaw_has_its_name),
 		cmocka_unit_test(a_value_with_line_breaks_fits_a_line),
 		cmocka_unit_test(jansson_agrees_on_what_json_is),
+		cmocka_unit_test(what_our_services_write_is_read_alike_by_both_readers),
+		cmocka_unit_test(what_looks_like_ours_and_is_none_is_left_to_the_parser),
+		cmocka_unit_test(numbers_and_texts_are_compared_as_strictly_as_json_is),
 	};
 
 	return cmocka_run_group_tests(tests, reader_setup, reader_teardown);
