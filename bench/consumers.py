@@ -42,7 +42,8 @@ ROUNDS_MAX = 100
 SLOWEST = 10000        # events a second; who is slower is given up
 START_SECONDS = 60     # beside that
 FILL_SLOWEST = 50000
-SETTLE_SECONDS = 1
+QUIET_SHARE = 0.85     # of the cores must be idle before a run
+QUIET_SECONDS = 30     # for which that is waited for
 WARM_UPS = 2
 
 Filled = collections.namedtuple("Filled", "kind events expected")
@@ -107,17 +108,18 @@ class Bench:
         return Filled(kind, events, expected)
 
     def place(self, topic):
-        """A fresh directory on the disk of the brokers, and nothing left to write to it."""
+        """A fresh directory on the disk of the brokers, nothing left to write to it, and nobody at
+        work: (the place, how idle the cores were)."""
         shutil.rmtree(self.directory / "place", ignore_errors=True)
         (self.directory / "place").mkdir()
         os.sync()
-        time.sleep(SETTLE_SECONDS)
         return contenders.Place(self.cluster.brokers, topic.kind, topic.events,
-                                self.directory / "place")
+                                self.directory / "place"), \
+            watch.await_quiet(QUIET_SHARE, QUIET_SECONDS)
 
     def measure(self, contender, topic):
-        """(what it took, what is wrong with what it wrote) of one run."""
-        place = self.place(topic)
+        """(how idle the machine was before, what it took, what is wrong with what it wrote)."""
+        place, before = self.place(topic)
         lines = 1 if contender.writes == "count" else topic.events
         want = (lines, *content.size(contender.writes, topic.expected))
         with watch.standard_output(place.directory, contender.opens_file) as output:
@@ -125,18 +127,19 @@ class Bench:
                 contender.words(place), shop.environment(contender.settings(place)),
                 place.directory, contender.path(place), want,
                 START_SECONDS + topic.events / SLOWEST, output)
-        return taken, taken.flaw or contender.flaw(place, topic.expected)
+        return before, taken, taken.flaw or contender.flaw(place, topic.expected)
 
     def round(self, topic, number, names):
         order = list(names)
         random.Random(f"{self.words.seed} {topic.kind} {number}").shuffle(order)
         for turn, contender in enumerate(order, 1):
-            taken, flaw = self.measure(contender, topic)
+            before, taken, flaw = self.measure(contender, topic)
             row = {"run": self.run, "topic": topic.kind, "events": topic.events, "round": number,
                    "turn": turn, "name": contender.name,
                    "seconds": "" if taken.seconds is None else f"{taken.seconds:.3f}",
                    "cpu_seconds": f"{taken.cpu_seconds:.3f}", "peak_kb": taken.peak_kb,
                    "idle_percent": f"{taken.idle_percent:.0f}",
+                   "idle_before": f"{before:.0f}",
                    "complete": "no" if flaw else "yes", "note": flaw or ""}
             self.rows.append(row)
             self.save()
@@ -236,6 +239,9 @@ def main(argv):
         bench.end()
         story.end_all()
     print(f"\n{consumer_tables.text(bench.rows)}")
+    busy = sum(float(row["idle_before"]) < QUIET_SHARE * 100 for row in bench.rows)
+    if busy:
+        print(f"before {busy} of {len(bench.rows)} runs others were at work on this machine")
     for name, why in bench.contexts[bench.run]["absent"].items():
         print(f"not measured: {name}: {why}")
     consumer_plots.all_topics(bench.all_rows(), words.out)

@@ -136,6 +136,19 @@ def idle_seconds():
     return (int(words[4]) + int(words[5])) / os.sysconf("SC_CLK_TCK")
 
 
+def await_quiet(share, seconds):
+    """Until nothing else runs: the cores were idle for this share of the last second. Returns the
+    percentage they were, which is less where that did not come about within `seconds`."""
+    until = time.monotonic() + seconds
+    while True:
+        began, idle = time.monotonic(), idle_seconds()
+        time.sleep(1)
+        passed = time.monotonic() - began
+        percent = (idle_seconds() - idle) / (passed * os.cpu_count()) * 100
+        if percent >= share * 100 or time.monotonic() >= until:
+            return min(percent, 100.0)
+
+
 def watch(run, path, lines, size, exact, deadline_seconds):
     """Until the file at `path` is complete. Returns the second in which it was, None if it never
     was, and what to say then."""
