@@ -79,6 +79,11 @@ class Bench:
         made = report.ROOT / "build" / "bench"
         made.mkdir(parents=True, exist_ok=True)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=made))
+        # Copies, so that it is one build that is measured, whatever is built meanwhile.
+        for name in ("bin/metrics-consumer", "bench/count", "bench/fill"):
+            (self.directory / name).parent.mkdir(exist_ok=True)
+            shutil.copy2(story.BUILD / name, self.directory / name)
+        story.BUILD = self.directory
         self.cluster = brokers.Cluster(self.directory / "kafka")
 
     def end(self):
