@@ -1,10 +1,21 @@
 #include "kafka/client/headers.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 
 #include "process/clock.h"
+
+/* Writes a number above 0 and returns its end. */
+static char *put_number(char *at, int64_t number)
+{
+	char digits[20];
+	size_t first = sizeof(digits);
+
+	for (; number > 0; number /= 10)
+		digits[--first] = (char)('0' + number % 10);
+	memcpy(at, digits + first, sizeof(digits) - first);
+	return at + sizeof(digits) - first;
+}
 
 rd_kafka_headers_t *headers_new(const char *source, int64_t id, const char *type, int64_t time_ms)
 {
@@ -14,10 +25,11 @@ rd_kafka_headers_t *headers_new(const char *source, int64_t id, const char *type
 		{ "ce_source", source }, { "ce_type", type }, { "ce_time", time },
 		{ "content-type", "application/json" } };
 
+	assert(id > 0);
 	if (!headers)
 		return NULL;
 	clock_text(time_ms, time);
-	(void)snprintf(number, sizeof(number), "%" PRId64, id);
+	*put_number(number, id) = '\0';
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
 		if (rd_kafka_header_add(headers, pairs[i][0], -1, pairs[i][1], -1) !=
 			RD_KAFKA_RESP_ERR_NO_ERROR) {

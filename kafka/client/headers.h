@@ -17,7 +17,7 @@ struct record_headers {
 };
 
 /* Makes the header list of an outgoing record, to be given to rd_kafka_producev, which
- * takes it. NULL: out of memory. */
+ * takes it. @id is above 0. NULL: out of memory. */
 rd_kafka_headers_t *headers_new(const char *source, int64_t id, const char *type, int64_t time_ms);
 
 /* Reads the headers of a record. A source is printable ASCII without spaces; both ce_source
