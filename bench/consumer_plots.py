@@ -53,4 +53,4 @@ def _one(named, title, path):
 
 
 def _colour(name):
-    return COLOURS["ours" if name.startswith(OURS) else "limit" if name == "count" else "peer"]
+    return COLOURS["ours" if name.startswith(OURS) else "limit" if name.startswith("count") else "peer"]

@@ -43,7 +43,7 @@ SLOWEST = 10000        # events a second; who is slower is given up
 START_SECONDS = 60     # beside that
 FILL_SLOWEST = 50000
 QUIET_SHARE = 0.85     # of the cores must be idle before a run
-QUIET_SECONDS = 30     # for which that is waited for
+WAIT_MAX = 600
 WARM_UPS = 2
 
 Filled = collections.namedtuple("Filled", "kind events expected")
@@ -120,7 +120,7 @@ class Bench:
         os.sync()
         return contenders.Place(self.cluster.brokers, topic.kind, topic.events,
                                 self.directory / "place"), \
-            watch.await_quiet(QUIET_SHARE, QUIET_SECONDS)
+            watch.await_quiet(QUIET_SHARE, self.words.wait)
 
     def measure(self, contender, topic):
         """(how idle the machine was before, what it took, what is wrong with what it wrote)."""
@@ -182,10 +182,11 @@ class Options(argparse.ArgumentParser):
         sys.exit(64)
 
 
-def number(largest):
+def number(largest, smallest=1):
     def read(text):
-        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= largest:
-            raise argparse.ArgumentTypeError(f"{text!r} must be a number from 1 to {largest}")
+        if not text.isascii() or not text.isdigit() or not smallest <= int(text) <= largest:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} must be a number from {smallest} to {largest}")
         return int(text)
     return read
 
@@ -212,6 +213,8 @@ def read_options(argv):
                         help=f"of {', '.join(contenders.BY_NAME)}")
     parser.add_argument("--topics", type=some_of(TOPICS), default=["plain", "headers"],
                         metavar="TOPIC[,TOPIC]", help=f"of {', '.join(TOPICS)}")
+    parser.add_argument("--wait", type=number(WAIT_MAX, 0), default=30, metavar="SECONDS",
+                        help="for others at work on this machine, before each run; 30")
     parser.add_argument("--seed", type=number(EVENTS_MAX), default=1, metavar="N")
     parser.add_argument("--out", type=pathlib.Path, default=report.ROOT / "build" / "bench",
                         metavar="DIR", help="where consumers.csv, consumers.json and the plots go")

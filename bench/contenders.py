@@ -76,12 +76,17 @@ class Contender:
 class Count(Contender):
     writes = "count"
 
+    def __init__(self, name, about, options=()):
+        super().__init__(name, about)
+        self.options = options
+
     def absent(self):
         return None if _binary("count").exists() else "it is not built: run/setup release"
 
     def words(self, place):
         # With the library's own 100000 its queue fills now and then, and it pauses for a second.
-        return [_binary("count"), place.brokers, place.topic, "queued.min.messages=1000000"]
+        return [_binary("count"), *self.options, place.brokers, place.topic,
+                "queued.min.messages=1000000"]
 
     def version(self):
         return "librdkafka", report.package_version("librdkafka1")
@@ -260,6 +265,7 @@ topics={place.topic}
 
 ALL = (
     Count("count", "the limit: librdkafka, counts only, with a queue that never fills"),
+    Count("count-headers", "the same, and takes the headers of each record apart", ("--headers",)),
     MetricsConsumer("metrics-consumer", "defaults but PRINT=off", "off"),
     MetricsConsumer("metrics-consumer-print", "all defaults, standard output through a pipe", "on"),
     Franz("franz-go", "a plain loop"),
@@ -272,7 +278,8 @@ ALL = (
     Connect("connect", "Kafka Connect's FileStreamSink, value only"),
 )
 BY_NAME = {each.name: each for each in ALL}
-BEHIND = ("count", "metrics-consumer", "franz-go", "kcat-long")  # who is measured far behind
+# Who is measured far behind.
+BEHIND = ("count", "count-headers", "metrics-consumer", "franz-go", "kcat-long")
 
 
 def _binary(name):

@@ -5,6 +5,7 @@
  * were, and waits for its end: who measures it can look at it first. */
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #define USAGE      64
 
 struct counting {
+	bool headers;
 	int64_t records;
 	int64_t last[PARTITIONS]; /* offsets */
 	unsigned unfinished;      /* partitions */
@@ -23,11 +25,14 @@ struct counting {
 static void on_record(rd_kafka_message_t *record, void *opaque)
 {
 	struct counting *const c = opaque;
+	rd_kafka_headers_t *headers;
 
 	if (record->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		fprintf(stderr, "count: %s\n", rd_kafka_message_errstr(record));
 		exit(1);
 	}
+	if (c->headers)
+		(void)rd_kafka_message_headers(record, &headers);
 	c->records++;
 	c->unfinished -= record->offset == c->last[record->partition];
 }
@@ -96,9 +101,15 @@ int main(int argc, char **argv)
 {
 	struct counting c = { 0 };
 
+	if (argc > 1 && strcmp(argv[1], "--headers") == 0) {
+		c.headers = true;
+		argc--;
+		argv++;
+	}
 	if (argc < 3) {
 		fprintf(stderr,
-			"usage: count BROKERS TOPIC [NAME=VALUE...]   settings of librdkafka\n");
+			"usage: count [--headers] BROKERS TOPIC [NAME=VALUE...]   settings of "
+			"librdkafka\n");
 		return USAGE;
 	}
 	count(make_client(argv[1], argc - 3, argv + 3), argv[2], &c);
