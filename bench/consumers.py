@@ -87,8 +87,7 @@ class Bench:
         self.cluster = brokers.Cluster(self.directory / "kafka")
 
     def end(self):
-        if self.cluster:
-            self.cluster.end()
+        story.end_all()  # brokers too that were only being started
         if self.directory:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -243,9 +242,11 @@ def main(argv):
         bench.start()
         for kind in words.topics:
             bench.topic(kind, here)
+    except KeyboardInterrupt:
+        print("bench: ended by a signal; what was measured until then is written", file=sys.stderr)
+        return 1
     finally:
         bench.end()
-        story.end_all()
     print(f"\n{consumer_tables.text(bench.rows)}")
     busy = sum(float(row["idle_before"]) < QUIET_SHARE * 100 for row in bench.rows)
     if busy:
@@ -260,4 +261,4 @@ def main(argv):
 def section(directory):
     """The part of docs/BENCHMARKS.md (report.py)."""
     return consumer_tables.document(report.read_rows(directory / "consumers.csv"),
-                           report.read_contexts(directory / "consumers.json"), directory)
+                                    report.read_contexts(directory / "consumers.json"), directory)
