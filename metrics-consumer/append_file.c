@@ -13,6 +13,8 @@
 #include "process/clock.h"
 #include "process/log.h"
 
+#define START_BYTES 1048576 /* written at least before the kernel is asked to begin with them */
+
 void append_file_directory(const char *path, char out[PATH_MAX])
 {
 	const char *const slash = strrchr(path, '/');
@@ -127,6 +129,19 @@ static bool undo_write(struct append_file *file, int error, struct fail *fail)
 	return fail_errno(fail, FAIL_RETRY, error, "write %s", file->path);
 }
 
+/* The next sync finds most of it written, and so does not hold up who syncs. A hint: what goes
+ * wrong here, the sync says again. */
+static void start_writing(struct append_file *file)
+{
+	if (file->started < file->synced)
+		file->started = file->synced;
+	if (file->size - file->started < START_BYTES)
+		return;
+	(void)sync_file_range(
+		file->fd, file->started, file->size - file->started, SYNC_FILE_RANGE_WRITE);
+	file->started = file->size;
+}
+
 bool append_file_write(
 	struct append_file *file, const void *bytes, size_t length, struct fail *fail)
 {
@@ -151,6 +166,7 @@ bool append_file_write(
 		}
 	}
 	file->size += (int64_t)length;
+	start_writing(file);
 	if (file->unsynced_since == 0 && length > 0)
 		file->unsynced_since = clock_mono_ms();
 	return true;

@@ -18,6 +18,7 @@ struct append_file {
 	int fd; /* -1: not open */
 	int64_t size;
 	int64_t synced;         /* bytes known to be on the disk */
+	int64_t started;        /* bytes that the kernel was asked to write by now */
 	int64_t unsynced_since; /* monotonic ms of the first write that is not; 0: all is */
 	bool broken;            /* a write or sync failed: nothing more may be done with it */
 };
