@@ -41,6 +41,8 @@
 #define TROUBLE_MS     10000 /* after an error that did not come again a partition is well */
 #define NOT_TOLD       (-2)  /* no position at all */
 
+_Static_assert(TOPIC_BATCH_MAX <= DECODE_MAX, "a batch can be decoded");
+
 struct consumer {
 	const struct consumer_parts *with;
 	struct progress done;                /* of all that is in the files */
@@ -368,8 +370,9 @@ static bool turn(struct consumer *c, struct fail *fail)
 	const int64_t now_ms = clock_wall_ms();
 	bool good = true;
 
-	decoder_run(c->decoder, c->batch, count, c->decoded);
+	decoder_begin(c->decoder, c->batch, count, c->decoded);
 	for (size_t i = 0; i < count; i++) {
+		decoder_reach(c->decoder, i);
 		good = good &&
 		       (c->abandoned || take_record(c, c->batch[i], &c->decoded[i], now_ms, fail));
 		rd_kafka_message_destroy(c->batch[i]); /* its bytes were copied */

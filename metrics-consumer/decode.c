@@ -1,8 +1,11 @@
-/* A batch is shared out in small pieces, of which each thread takes the next one when it is through
- * with the last: a second thread that wakes late, or gets no processor, holds nobody up for longer
- * than one piece. Batches of a few records, which come while little happens, wake nobody. */
+/* A batch is shared out in small pieces. Who needs a record decodes its piece, unless the second
+ * thread has it: then the next piece that nobody has. So the second thread runs ahead while the
+ * first one places what is decoded; and one that wakes late, or gets no processor, holds nobody up
+ * for longer than one piece. Batches of a few records, which come while little happens, wake
+ * nobody. */
 #include "metrics-consumer/decode.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -12,8 +15,11 @@
 #include "metrics-consumer/dead_letter.h"
 #include "process/stop.h"
 
-#define PIECE 64          /* records: some 100 us */
-#define FEW   (2 * PIECE) /* not worth to wake somebody for */
+#define PIECE      64 /* records: some 50 us */
+#define PIECES_MAX (DECODE_MAX / PIECE)
+#define FEW        (2 * PIECE) /* not worth to wake somebody for */
+
+enum piece { FREE, TAKEN, DONE };
 
 struct hand { /* what one thread works with */
 	struct event_reader *reader;
@@ -27,14 +33,14 @@ struct decoder {
 
 	/* The batch. Written while the second thread does not work. */
 	rd_kafka_message_t *const *batch;
-	size_t count;
+	size_t count, pieces;
 	struct decoded *out;
-	atomic_size_t next; /* record that nobody has taken yet */
+	atomic_int piece[PIECES_MAX]; /* enum piece */
 
 	pthread_mutex_t lock;
-	pthread_cond_t begun, done;
-	uint64_t turn; /* which batch it is */
-	bool working;  /* the second thread is at it */
+	pthread_cond_t begun, done; /* done: a piece, or the second thread with all */
+	uint64_t turn;              /* which batch it is */
+	bool working;               /* the second thread is at it */
 	bool stopping;
 };
 
@@ -56,18 +62,47 @@ void decode_record(struct event_reader *reader, struct event *event, rd_kafka_me
 		value && (memchr(value, '\n', record->len) || memchr(value, '\r', record->len));
 }
 
-static void work(struct decoder *d, struct hand *hand)
+/* Whether the piece is now ours to decode. */
+static bool take(struct decoder *d, size_t piece)
 {
-	size_t at;
+	int expected = FREE;
 
-	while ((at = atomic_fetch_add(&d->next, PIECE)) < d->count) {
-		const size_t end = d->count - at < PIECE ? d->count : at + PIECE;
+	return atomic_load_explicit(&d->piece[piece], memory_order_relaxed) == FREE &&
+	       atomic_compare_exchange_strong(&d->piece[piece], &expected, TAKEN);
+}
 
-		for (; at < end; at++) {
-			if (d->batch[at]->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-				decode_record(
-					hand->reader, &hand->event, d->batch[at], &d->out[at]);
+static void decode_piece(struct decoder *d, struct hand *hand, size_t piece)
+{
+	const size_t end = piece + 1 == d->pieces ? d->count : (piece + 1) * PIECE;
+
+	for (size_t at = piece * PIECE; at < end; at++) {
+		if (d->batch[at]->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			decode_record(hand->reader, &hand->event, d->batch[at], &d->out[at]);
+	}
+	atomic_store(&d->piece[piece], DONE);
+}
+
+/* Decodes the next piece from @piece on that nobody has; false: there is none. */
+static bool help(struct decoder *d, struct hand *hand, size_t piece)
+{
+	for (; piece < d->pieces; piece++) {
+		if (take(d, piece)) {
+			decode_piece(d, hand, piece);
+			return true;
 		}
+	}
+	return false;
+}
+
+static void work_ahead(struct decoder *d)
+{
+	for (size_t piece = 0; piece < d->pieces; piece++) {
+		if (!take(d, piece))
+			continue;
+		decode_piece(d, &d->second, piece);
+		pthread_mutex_lock(&d->lock); /* or who waits would miss the signal */
+		pthread_cond_signal(&d->done);
+		pthread_mutex_unlock(&d->lock);
 	}
 }
 
@@ -85,7 +120,7 @@ static void *run(void *context)
 		seen = d->turn;
 		d->working = true;
 		pthread_mutex_unlock(&d->lock);
-		work(d, &d->second);
+		work_ahead(d);
 		pthread_mutex_lock(&d->lock);
 		d->working = false;
 		pthread_cond_signal(&d->done);
@@ -147,22 +182,43 @@ static void await_second(struct decoder *d)
 		pthread_cond_wait(&d->done, &d->lock);
 }
 
-void decoder_run(
+void decoder_begin(
 	struct decoder *d, rd_kafka_message_t *const *batch, size_t count, struct decoded *out)
 {
+	assert(count <= DECODE_MAX);
 	pthread_mutex_lock(&d->lock);
 	await_second(d);
 	d->batch = batch;
 	d->count = count;
+	d->pieces = (count + PIECE - 1) / PIECE;
 	d->out = out;
-	atomic_store(&d->next, 0);
+	for (size_t i = 0; i < d->pieces; i++)
+		atomic_store_explicit(&d->piece[i], FREE, memory_order_relaxed);
 	if (d->has_thread && count >= FEW) {
 		d->turn++;
 		pthread_cond_signal(&d->begun);
 	}
 	pthread_mutex_unlock(&d->lock);
-	work(d, &d->own);
-	pthread_mutex_lock(&d->lock);
-	await_second(d);
-	pthread_mutex_unlock(&d->lock);
+}
+
+static bool is_done(struct decoder *d, size_t piece)
+{
+	return atomic_load(&d->piece[piece]) == DONE;
+}
+
+void decoder_reach(struct decoder *d, size_t at)
+{
+	const size_t piece = at / PIECE;
+
+	assert(at < d->count);
+	if (at % PIECE != 0) /* reached with the first one of its piece */
+		return;
+	while (!is_done(d, piece)) {
+		if (help(d, &d->own, piece))
+			continue;
+		pthread_mutex_lock(&d->lock);
+		while (!is_done(d, piece))
+			pthread_cond_wait(&d->done, &d->lock);
+		pthread_mutex_unlock(&d->lock);
+	}
 }

@@ -31,12 +31,18 @@ void decode_record(struct event_reader *reader, struct event *event, rd_kafka_me
 
 struct decoder;
 
+#define DECODE_MAX 4096 /* records of a batch */
+
 /* Starts the second thread, where there is a second processor. */
 bool decoder_start(struct decoder **decoder, struct fail *fail);
 void decoder_stop(struct decoder **decoder);
-/* Decodes those of @count records that carry no error into as many @out. Returns when all are; a
- * few are decoded by the caller alone. One thread. */
-void decoder_run(struct decoder *decoder, rd_kafka_message_t *const *batch, size_t count,
+
+/* One thread begins each batch and reaches every record of it, in order. @batch and @out, which has
+ * room for @count, are borrowed until the last one is reached; a record that was reached is the
+ * caller's again. Records that carry an error are left alone. */
+void decoder_begin(struct decoder *decoder, rd_kafka_message_t *const *batch, size_t count,
 	struct decoded *out);
+/* Returns when record @at is decoded; until then the caller decodes, too. */
+void decoder_reach(struct decoder *decoder, size_t at);
 
 #endif

@@ -110,7 +110,11 @@ static void each_record_of_a_batch_is_decoded_once_whatever_its_size(void **stat
 		const size_t count = counts[turn % (sizeof(counts) / sizeof(counts[0]))];
 
 		memset(f->out, 0, sizeof(f->out));
-		decoder_run(f->decoder, f->batch, count, f->out);
+		decoder_begin(f->decoder, f->batch, count, f->out);
+		for (size_t i = 0; i < count; i++) {
+			decoder_reach(f->decoder, i);
+			assert_int_equal(f->out[i].headers.id, i % 11 == 10 ? 0 : i + 1);
+		}
 		assert_decoded(f, count);
 	}
 }
