@@ -1,6 +1,7 @@
 /* From partition to journal.
  *
- * A turn, going well: take what librdkafka has; decode it (decode.c); place each record (place.c);
+ * A turn, going well: place each record of the batch (place.c) as soon as it is decoded (decode.c);
+ * take the next batch, which is decoded meanwhile;
  * write and sync the dead letters, then write the lines, all with one write; publish the counts;
  * copy the lines to standard output; sync the journal if it is due; and once that is done, tell the
  * group's coordinator. A dead letter is on the disk before any line behind it, so the journal alone
@@ -59,6 +60,7 @@ struct consumer {
 	int64_t trouble_at[EVENT_PARTITIONS]; /* and when: one that does not come again is over */
 	struct log_repeat full, put_off, erring;
 	struct decoder *decoder;
+	size_t count; /* records that were taken and are not placed; they are being decoded */
 	rd_kafka_message_t *batch[TOPIC_BATCH_MAX];
 	struct decoded decoded[TOPIC_BATCH_MAX];
 };
@@ -242,6 +244,16 @@ static void publish(struct consumer *c)
 	counters_publish(c->with->counters, &c->done.counts);
 }
 
+/* What was taken and not placed is read again. */
+static void drop_batch(struct consumer *c)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		decoder_reach(c->decoder, i);
+		rd_kafka_message_destroy(c->batch[i]);
+	}
+	c->count = 0;
+}
+
 /* The positions where reading goes on, or would have to begin. */
 static void positions(const struct consumer *c, int64_t from[static EVENT_PARTITIONS])
 {
@@ -282,6 +294,7 @@ static bool begin_again(struct consumer *c, struct fail *fail)
 		if (resume_is_due(&place->resume[p], now))
 			resume_begin(&place->resume[p], &place->progress, now);
 	}
+	drop_batch(c); /* it is of where reading was */
 	positions(c, from);
 	return topic_assign(c->with->topic, from, fail);
 }
@@ -364,20 +377,34 @@ static void commit(struct consumer *c)
 	c->commit_at = clock_mono_ms();
 }
 
-static bool turn(struct consumer *c, struct fail *fail)
+static bool place_batch(struct consumer *c, struct fail *fail)
 {
-	const size_t count = topic_take(c->with->topic, c->batch);
 	const int64_t now_ms = clock_wall_ms();
 	bool good = true;
 
-	decoder_begin(c->decoder, c->batch, count, c->decoded);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < c->count; i++) {
 		decoder_reach(c->decoder, i);
 		good = good &&
 		       (c->abandoned || take_record(c, c->batch[i], &c->decoded[i], now_ms, fail));
 		rd_kafka_message_destroy(c->batch[i]); /* its bytes were copied */
 	}
-	if (!good || (!c->abandoned && !store(c, fail)))
+	c->count = 0;
+	return good;
+}
+
+static void take_batch(struct consumer *c)
+{
+	c->count = topic_take(c->with->topic, c->batch);
+	decoder_begin(c->decoder, c->batch, c->count, c->decoded);
+}
+
+static bool turn(struct consumer *c, struct fail *fail)
+{
+	if (!place_batch(c, fail))
+		return false;
+	if (!c->abandoned)
+		take_batch(c); /* is decoded while this one is written */
+	if (!c->abandoned && !store(c, fail))
 		return false;
 	publish(c);
 	if (c->abandoned)
@@ -472,7 +499,8 @@ static bool run(struct consumer *c, struct fail *fail)
 		if (!turn(c, fail))
 			return false;
 		positions(c, from);
-		topic_wait(c->with->topic, from, idle_ms(c));
+		if (c->count == 0)
+			topic_wait(c->with->topic, from, idle_ms(c));
 	}
 	if (!sync_journal(c, fail))
 		return false;
@@ -499,6 +527,7 @@ bool consumer_run(const struct consumer_parts *parts, struct fail *fail)
 	for (int p = 0; p < EVENT_PARTITIONS; p++)
 		c->committed[p] = NOT_TOLD;
 	done = decoder_start(&c->decoder, fail) && run(c, fail);
+	drop_batch(c);
 	decoder_stop(&c->decoder);
 	free(c);
 	return done;
