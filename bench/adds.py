@@ -18,7 +18,7 @@ def costs(meter, requests):
     """CPU seconds for a thousand requests, and memory."""
     cpu = meter.cpu()
     figures = {f"cpu_{name}": cpu[name] / requests * 1000 for name in
-               (*SERVICES, "generator", "others")}
+               (*SERVICES, "generator", "others", "stolen")}
     figures["cpu_brokers"] = (cpu["broker 1"] + cpu["broker 2"]) / requests * 1000
     figures["cpu_services"] = sum(cpu[name] for name in SERVICES) / requests * 1000
     return figures | {f"memory_{name}": meter.memory(name) for name in ("cart", "consumer")}

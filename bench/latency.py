@@ -28,5 +28,5 @@ def once(where, rate, seconds, seed):
         "sent_late": told["sent_late"]["p99"] / 1000,
         "cpu_watch": told["journal_cpu_s"] / seconds,
         "cpu_client": told["client_cpu_s"] / seconds,
-        "cpu_others": cpu["others"] / seconds,
+        "cpu_others": cpu["others"] / seconds, "cpu_stolen": cpu["stolen"] / seconds,
         "cpu_services": sum(cpu[name] for name in ("cart", "stock", "consumer")) / seconds}

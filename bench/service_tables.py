@@ -14,7 +14,8 @@ TABLES = {
         ("CPU s per 1,000: services", "cpu_services", "{:.3f}"),
         ("cart", "cpu_cart", "{:.3f}"), ("consumer", "cpu_consumer", "{:.3f}"),
         ("brokers", "cpu_brokers", "{:.3f}"), ("customers", "cpu_generator", "{:.3f}"),
-        ("others", "cpu_others", "{:.3f}"), ("MB: cart", "memory_cart", "{:.0f}"),
+        ("others", "cpu_others", "{:.3f}"), ("stolen", "cpu_stolen", "{:.3f}"),
+        ("MB: cart", "memory_cart", "{:.0f}"),
         ("consumer", "memory_consumer", "{:.0f}")]),
     "simulator": ("The simulators at their highest rate", [
         ("events a second", "per_second", "{:,.0f}"),
@@ -32,9 +33,11 @@ TABLES = {
         ("MB: cart", "memory_cart", "{:.0f}"), ("consumer", "memory_consumer", "{:.0f}")]),
     "latency": ("From the HTTP answer to the journal line, ms (below 0: the line was first)", [
         ("p50", "line_p50", "{:.2f}"), ("p90", "line_p90", "{:.2f}"),
-        ("p99", "line_p99", "{:.2f}"), ("p99.9", "line_p999", "{:.1f}"), ("longest", "line_max", "{:.0f}"),
+        ("p99", "line_p99", "{:.2f}"), ("p99.9", "line_p999", "{:.1f}"),
+        ("longest", "line_max", "{:.0f}"),
         ("line first", "line_first", "{:.3f}"), ("answer p50", "answer_p50", "{:.2f}"),
         ("answer p99", "answer_p99", "{:.2f}"), ("services' cores", "cpu_services", "{:.2f}"),
+        ("others", "cpu_others", "{:.2f}"), ("stolen", "cpu_stolen", "{:.2f}"),
         ("watching", "cpu_watch", "{:.3f}"), ("asking", "cpu_client", "{:.3f}"),
         ("sent late p99", "sent_late", "{:.2f}")]),
     "growth": ("A large shop, 32 connections", [

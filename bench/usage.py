@@ -40,16 +40,17 @@ def _ourselves():
 
 
 def _machine():
-    """All work of the machine; waiting for disks is none."""
-    user, nice, system, idle, iowait, irq, softirq, *_ = map(
+    """All work of the machine, waiting for disks is none; and what its host gave to others when it
+    wanted to work."""
+    user, nice, system, idle, iowait, irq, softirq, stolen, *_ = map(
         int, pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:])
-    return (user + nice + system + irq + softirq) / TICKS
+    return {"machine": (user + nice + system + irq + softirq) / TICKS, "stolen": stolen / TICKS}
 
 
 class Meter:
     """CPU seconds from its making on, by name. `generator` is what was started and has ended
     meanwhile, and this program; `others` is all that is left of the machine's work: the kernel's
-    own threads and whoever else uses the machine."""
+    own threads and whoever else uses the machine; `stolen` is what its host kept from it."""
 
     def __init__(self, pids):
         self.pids = dict(pids)
@@ -59,12 +60,13 @@ class Meter:
 
     def _now(self):
         now = {name: cpu_seconds(pid) for name, pid in self.pids.items()}
-        return now | {"generator": _children() + _ourselves(), "machine": _machine()}
+        return now | {"generator": _children() + _ourselves()} | _machine()
 
     def cpu(self):
         used = {name: value - self.before[name] for name, value in self._now().items()}
-        used["others"] = max(0.0, 2 * used["machine"] - sum(used.values()))
-        return used
+        machine = used.pop("machine")
+        known = sum(value for name, value in used.items() if name != "stolen")
+        return used | {"others": max(0.0, machine - known)}
 
     def memory(self, name):
         return peak_memory(self.pids[name])
