@@ -11,7 +11,7 @@ NAME ?=
 EVENTS ?=
 TOPICS ?=
 
-.PHONY: all help demo demo-docker test test-all sweep model mutants chaos failover bench bench-consumers bench-services up down publish format lint idle clean
+.PHONY: all help demo demo-docker test test-all sweep model mutants chaos failover bench bench-consumers bench-services instructions up down publish format lint idle clean
 
 all: ## builds the programs into build/programs/bin
 	@run/setup programs
@@ -63,6 +63,10 @@ bench-consumers: ## the consumer alone, beside those that people use instead: TO
 bench-services: ## cart, stock and their relays alone
 	@run/setup --kafka --tests --bench release
 	@bench/bench services $(if $(ROUNDS),--rounds $(ROUNDS))
+
+instructions: ## how many instructions an event takes, by callgrind, against bench/instructions.json
+	@run/setup --tests --checks release
+	@bench/instructions
 
 up: ## starts whatever of the shop is not running on this machine, on fixed ports
 	@run/setup --kafka programs
