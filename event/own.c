@@ -1,7 +1,7 @@
 /* Nearly every record is one that cart or stock wrote, with the same fields in the same order and
  * no space between them. Such a record is read by comparing it with that form from left to right,
- * which takes less than a third of what parsing any JSON takes. What is compared is never looser than
- * JSON: texts are printable ASCII without escapes, numbers are digits without leading zeros.
+ * which takes less than a third of what parsing any JSON takes. What is compared is never looser
+ * than JSON: texts are printable ASCII without escapes, numbers are digits without leading zeros.
  * tests/test_event.c holds it to the parser. */
 #include "event/own.h"
 
