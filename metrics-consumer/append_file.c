@@ -129,17 +129,23 @@ static bool undo_write(struct append_file *file, int error, struct fail *fail)
 	return fail_errno(fail, FAIL_RETRY, error, "write %s", file->path);
 }
 
-/* The next sync finds most of it written, and so does not hold up who syncs. A hint: what goes
- * wrong here, the sync says again. */
-static void start_writing(struct append_file *file)
+/* The next sync finds most of it written, and so does not hold up who syncs. Where it fails, the
+ * kernel may have told us alone, and dropped the pages: that is a failed sync. */
+static bool start_writing(struct append_file *file, struct fail *fail)
 {
+	int64_t from;
+
 	if (file->started < file->synced)
 		file->started = file->synced;
-	if (file->size - file->started < START_BYTES)
-		return;
-	(void)sync_file_range(
-		file->fd, file->started, file->size - file->started, SYNC_FILE_RANGE_WRITE);
+	from = file->started;
+	if (file->size - from < START_BYTES)
+		return true;
 	file->started = file->size;
+	if (sync_file_range(file->fd, from, file->size - from, SYNC_FILE_RANGE_WRITE) == 0 ||
+		errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == ESPIPE)
+		return true; /* or there is no such thing here, and the sync does it all */
+	file->broken = true;
+	return fail_errno(fail, FAIL_FATAL, errno, "begin to sync %s", file->path);
 }
 
 bool append_file_write(
@@ -166,10 +172,9 @@ bool append_file_write(
 		}
 	}
 	file->size += (int64_t)length;
-	start_writing(file);
 	if (file->unsynced_since == 0 && length > 0)
 		file->unsynced_since = clock_mono_ms();
-	return true;
+	return start_writing(file, fail);
 }
 
 bool append_file_sync(struct append_file *file, struct fail *fail)

@@ -19,6 +19,9 @@
 #define PIECES_MAX (DECODE_MAX / PIECE)
 #define FEW        (2 * PIECE) /* not worth to wake somebody for */
 
+/* The checksum of a dead letter is the one of a line. */
+_Static_assert(EVENT_BYTES_MAX <= DEAD_VALUE_MAX, "no event is longer than what is summed up");
+
 enum piece { FREE, TAKEN, DONE };
 
 struct hand { /* what one thread works with */

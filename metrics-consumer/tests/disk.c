@@ -14,6 +14,7 @@ _Thread_local struct disk disk = {
 ssize_t __real_write(int fd, const void *bytes, size_t length);
 ssize_t __wrap_write(int fd, const void *bytes, size_t length);
 int __wrap_fdatasync(int fd);
+int __wrap_sync_file_range(int fd, off64_t from, off64_t length, unsigned flags);
 int __wrap_fsync(int fd);
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
@@ -84,6 +85,19 @@ int __wrap_fdatasync(int fd)
 		return -1;
 	}
 	return sync_it();
+}
+
+int __wrap_sync_file_range(int fd, off64_t from, off64_t length, unsigned flags)
+{
+	(void)fd;
+	(void)from;
+	(void)length;
+	(void)flags;
+	disk.starts++;
+	if (disk.sync_error == 0)
+		return 0;
+	errno = disk.sync_error;
+	return -1;
 }
 
 int __wrap_fsync(int fd)

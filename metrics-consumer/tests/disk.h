@@ -16,6 +16,7 @@ struct disk {
 	int write_error;
 	int sync_error; /* 0: syncs work */
 	int syncs;
+	int starts;  /* sync_file_range */
 	int calls;   /* that change something, so far */
 	int kill_at; /* the process ends before this one, from 1; 0: never */
 	int fail_at; /* this one fails with fail_error, and nothing is done; 0: none */

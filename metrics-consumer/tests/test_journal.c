@@ -321,6 +321,42 @@ static void a_failed_sync_ends_it_whatever_the_error(void **state)
 	}
 }
 
+/* Two megabytes of lines, of which the kernel is asked to begin with the first. */
+static bool append_much(struct fixture *f)
+{
+	const size_t length = strlen(LINE1);
+	const size_t count = 2 * 1048576 / length;
+	char *const lines = malloc(count * length);
+	bool done;
+
+	assert_non_null(lines);
+	for (size_t i = 0; i < count; i++)
+		memcpy(lines + i * length, LINE1, length);
+	done = journal_write(&f->journal, lines, count * length, &f->fail);
+	free(lines);
+	return done;
+}
+
+/* It may have dropped the pages, and told nobody else. */
+static void lines_that_the_kernel_cannot_begin_to_sync_end_it_like_a_failed_sync(void **state)
+{
+	struct fixture *const f = *state;
+
+	assert_true(open_again(f));
+	disk.starts = 0;
+	assert_true(append(f, LINE1)); /* too few to begin with */
+	assert_int_equal(disk.starts, 0);
+	assert_true(append_much(f));
+	assert_int_equal(disk.starts, 1);
+	disk.sync_error = ENOSYS; /* there is no such thing here: the sync does it all */
+	assert_true(append_much(f));
+	disk.sync_error = ENOSPC;
+	assert_false(append_much(f));
+	assert_int_equal(f->fail.kind, FAIL_FATAL);
+	assert_true(f->journal.file.broken);
+	disk_is_fine();
+}
+
 static void only_a_regular_file_is_a_journal(void **state)
 {
 	struct fixture *const f = *state;
@@ -348,6 +384,7 @@ int main(void)
 		TEST(a_really_full_disk_is_the_same),
 		TEST(any_other_write_error_ends_it),
 		TEST(a_failed_sync_ends_it_whatever_the_error),
+		TEST(lines_that_the_kernel_cannot_begin_to_sync_end_it_like_a_failed_sync),
 		TEST(only_a_regular_file_is_a_journal),
 	};
 
