@@ -20,6 +20,7 @@
 #define TOPIC_WAIT_MS 1000
 #define BACK_WAIT_MS  250  /* the same while rows may be on their way */
 #define PATIENCE_MS   5000 /* for reports of a producer that takes no more */
+#define LEFT_MAX      16   /* clients of librdkafka that do not end, until the process does */
 #define CUT_SURE_MS   2500 /* a cut log is believed when it has looked so for this long */
 
 const struct kafka_property relay_fixed[] = {
@@ -267,6 +268,8 @@ bool run_begin(struct run *r, struct fail *fail)
 {
 	struct resume_answer answer;
 
+	if (kafka_clients_left() > LEFT_MAX)
+		return fail_set(fail, FAIL_FATAL, "%d clients of librdkafka do not end", LEFT_MAX);
 	if (!r->producer && !open_producer(r, fail))
 		return false;
 	if (!kafka_topic_check(

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -163,6 +164,13 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct
 	return client;
 }
 
+static atomic_int left_behind;
+
+int kafka_clients_left(void)
+{
+	return atomic_load(&left_behind);
+}
+
 static void *destroy(void *client)
 {
 	/* Closing a consumer would wait for the coordinator: there is nothing to leave. */
@@ -181,14 +189,16 @@ bool kafka_client_destroy(rd_kafka_t **client)
 		return true;
 	ended = thread_start(&thread, "kafka-close", destroy, *client, &fail);
 	*client = NULL;
-	(void)clock_gettime(CLOCK_REALTIME, &until);
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += DESTROY_S;
-	if (ended && pthread_timedjoin_np(thread, NULL, &until) != 0) {
+	if (ended && pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
 		(void)pthread_detach(thread);
 		ended = false;
 	}
-	if (!ended)
+	if (!ended) {
+		atomic_fetch_add(&left_behind, 1);
 		log_warning("kafka", "librdkafka does not end, it is left behind");
+	}
 	return ended;
 }
 
