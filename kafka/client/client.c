@@ -2,17 +2,21 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#include "process/clock.h"
 #include "process/log.h"
 #include "process/stop.h"
 
-#define DESTROY_S 2
+#define DESTROY_MS 2000
 
 /* The same for every client: notice a new leader and a broker that is back within a second, and
  * give up a broker that is paused, or cut off, a little after its ZooKeeper session ended (2.5 s).
@@ -171,35 +175,66 @@ int kafka_clients_left(void)
 	return atomic_load(&left_behind);
 }
 
-static void *destroy(void *client)
+struct ending { /* of a client that hangs it stays as it is */
+	rd_kafka_t *client;
+	int ended; /* eventfd */
+};
+
+static void *destroy(void *context)
 {
+	struct ending *const e = context;
+
 	/* Closing a consumer would wait for the coordinator: there is nothing to leave. */
-	rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	rd_kafka_destroy_flags(e->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	(void)!write(e->ended, &(uint64_t){ 1 }, sizeof(uint64_t)); /* it was empty */
 	return NULL;
+}
+
+static bool is_readable_in_time(int fd, int wait_ms)
+{
+	struct pollfd on = { .fd = fd, .events = POLLIN };
+	const int64_t until = clock_mono_ms() + wait_ms;
+	int64_t left = wait_ms;
+	int found;
+
+	do
+		found = poll(&on, 1, (int)left);
+	while (found < 0 && errno == EINTR && (left = until - clock_mono_ms()) > 0);
+	return found > 0;
+}
+
+/* False where it does not end in time, or there is nothing to find that out with. */
+static bool end(rd_kafka_t *client)
+{
+	struct ending *const e = malloc(sizeof(*e));
+	struct fail fail = { 0 };
+	pthread_t thread;
+
+	if (!e)
+		return false;
+	*e = (struct ending){ client, eventfd(0, EFD_CLOEXEC) };
+	if (e->ended < 0 || !thread_start(&thread, "kafka-close", destroy, e, &fail))
+		return false;
+	if (!is_readable_in_time(e->ended, DESTROY_MS)) {
+		(void)pthread_detach(thread);
+		return false;
+	}
+	(void)pthread_join(thread, NULL);
+	close(e->ended);
+	free(e);
+	return true;
 }
 
 bool kafka_client_destroy(rd_kafka_t **client)
 {
-	struct timespec until;
-	struct fail fail = { 0 };
-	pthread_t thread;
-	bool ended;
+	rd_kafka_t *const ending = *client;
 
-	if (!*client)
-		return true;
-	ended = thread_start(&thread, "kafka-close", destroy, *client, &fail);
 	*client = NULL;
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += DESTROY_S;
-	if (ended && pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
-		(void)pthread_detach(thread);
-		ended = false;
-	}
-	if (!ended) {
-		atomic_fetch_add(&left_behind, 1);
-		log_warning("kafka", "librdkafka does not end, it is left behind");
-	}
-	return ended;
+	if (!ending || end(ending))
+		return true;
+	atomic_fetch_add(&left_behind, 1);
+	log_warning("kafka", "librdkafka does not end, it is left behind");
+	return false;
 }
 
 bool kafka_topic_check(
