@@ -82,21 +82,21 @@ class Stage:
             answer.read()
             assert answer.status in (200, 201), f"{name}: {answer.status}"
         connection.close()
-        self.await_levels(len(names))
+        self.await_level(names[-1])
         return self
 
-    def await_levels(self, count, seconds=LEARN_SECONDS):
-        """Until cart knows so many SKUs."""
+    def await_level(self, name, seconds=LEARN_SECONDS):
+        """Until cart knows this SKU, and so all that were made before it."""
         path = pathlib.Path(self.cart.directory) / "cart.db"
 
-        def known():
+        def is_known():
             reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
             try:
-                return reader.execute("SELECT count(*) FROM stock_levels").fetchone()[0]
+                return reader.execute("SELECT 1 FROM stock_levels WHERE sku = ?1",
+                                      (name,)).fetchone()
             finally:
                 reader.close()
-        story.await_fact(lambda: f"cart knows {count} SKUs, not {known()}",
-                         lambda: known() >= count, seconds, 0.1)
+        story.await_fact(f"cart knows {name}", is_known, seconds, 0.05)
 
     def journaled(self):
         """(lines of partition 0, of partition 1, refused additions) there are."""
