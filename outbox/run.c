@@ -14,7 +14,7 @@
 
 #define READ_ROWS     1000    /* rows read in one go, so that readings are brief */
 #define WINDOW_ROWS   20000   /* rows given to the producer and not acknowledged */
-#define AHEAD_ROWS    2000    /* so many have to wait before any is given behind a request */
+#define AHEAD_ROWS    1000    /* so many have to wait before any is given behind a request */
 #define WINDOW_MS     600000  /* a window made smaller doubles after this */
 #define SILENCE_MS    3600000 /* after this a broker may have forgotten a producer */
 #define TOPIC_WAIT_MS 1000
