@@ -76,7 +76,7 @@ def read_words(argv):
     parser.add_argument("--rounds", type=int, default=5, help="default 5")
     parser.add_argument("--seconds", type=int, default=10, help="of each single run; default 10")
     parser.add_argument("--out", type=pathlib.Path, default=report.ROOT / "build" / "bench",
-                        help="default build/bench; the stores and brokers work there, too")
+                        help="default build/bench, where stores and brokers work in any case")
     parser.add_argument("--print", choices=("on", "off"), default="off",
                         help="of the consumer; default off")
     words = parser.parse_args(argv)
@@ -131,9 +131,11 @@ def main(argv):
         print(f"bench services: missing: {', '.join(absent)}; `run/setup --bench release` gets and "
               "builds them", file=sys.stderr)
         return 1
-    words.out.mkdir(parents=True, exist_ok=True)
     # Not in memory, where syncing costs nothing.
-    work = pathlib.Path(tempfile.mkdtemp(prefix="services-", dir=words.out))
+    place = report.ROOT / "build" / "bench"
+    for each in (words.out, place):
+        each.mkdir(parents=True, exist_ok=True)
+    work = pathlib.Path(tempfile.mkdtemp(prefix="services-", dir=place))
     tempfile.tempdir = str(work)
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, give_up)
