@@ -168,17 +168,29 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct
 	return client;
 }
 
-static atomic_int left_behind;
+struct ending { /* of a client; it stays as it is where the client does not end */
+	rd_kafka_t *client;
+	int ended; /* eventfd */
+	struct ending *next;
+};
+
+static struct ending *_Atomic left_behind;
 
 int kafka_clients_left(void)
 {
-	return atomic_load(&left_behind);
+	int count = 0;
+
+	for (const struct ending *e = atomic_load(&left_behind); e; e = e->next)
+		count++;
+	return count;
 }
 
-struct ending { /* of a client that hangs it stays as it is */
-	rd_kafka_t *client;
-	int ended; /* eventfd */
-};
+static void leave_behind(struct ending *e)
+{
+	e->next = atomic_load(&left_behind);
+	while (!atomic_compare_exchange_weak(&left_behind, &e->next, e))
+		;
+}
 
 static void *destroy(void *context)
 {
@@ -203,37 +215,40 @@ static bool is_readable_in_time(int fd, int wait_ms)
 	return found > 0;
 }
 
-/* False where it does not end in time, or there is nothing to find that out with. */
-static bool end(rd_kafka_t *client)
+static bool end(struct ending *e)
 {
-	struct ending *const e = malloc(sizeof(*e));
 	struct fail fail = { 0 };
 	pthread_t thread;
 
-	if (!e)
-		return false;
-	*e = (struct ending){ client, eventfd(0, EFD_CLOEXEC) };
+	e->ended = eventfd(0, EFD_CLOEXEC);
 	if (e->ended < 0 || !thread_start(&thread, "kafka-close", destroy, e, &fail))
-		return false;
+		return false; /* there is nothing to find its end out with */
 	if (!is_readable_in_time(e->ended, DESTROY_MS)) {
 		(void)pthread_detach(thread);
 		return false;
 	}
 	(void)pthread_join(thread, NULL);
 	close(e->ended);
-	free(e);
 	return true;
 }
 
 bool kafka_client_destroy(rd_kafka_t **client)
 {
-	rd_kafka_t *const ending = *client;
+	struct ending *const e = calloc(1, sizeof(*e));
+	bool ended = *client == NULL;
 
+	if (e && *client) {
+		e->client = *client;
+		ended = end(e);
+	}
 	*client = NULL;
-	if (!ending || end(ending))
+	if (ended) {
+		free(e);
 		return true;
-	atomic_fetch_add(&left_behind, 1);
+	}
 	log_warning("kafka", "librdkafka does not end, it is left behind");
+	if (e)
+		leave_behind(e);
 	return false;
 }
 
