@@ -23,7 +23,7 @@ FULL_BYTES = 1 << 30
 WRITE_SECONDS = 120
 HURRY_SECONDS = 3
 # case: whether it is written on until there are FILES of them, and what else is set
-CASES = {"1,000 lines": {},
+CASES = {"a small journal": {},
          f"one file of {FILES} MB": {"JOURNAL_ROTATE_BYTES": 0},
          f"{FILES} compressed files": {"JOURNAL_ROTATE_BYTES": ROTATE_BYTES},
          "50 GB of journal": {"JOURNAL_ROTATE_BYTES": ROTATE_BYTES, "JOURNAL_COMPRESS": "off"}}
@@ -41,7 +41,7 @@ class Journal:
         self.consumer.settings |= {"JOURNAL_ROTATE_BYTES": FULL_BYTES}
 
     def write(self, settings):
-        """As many bytes as FILES files need, or 1,000 lines."""
+        """As many bytes as FILES files need, or only the 1,000 lines of the SKUs."""
         where = self.stage
         self.consumer.settings |= settings
         where.start().fill(stage.skus(customers.SKUS))
