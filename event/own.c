@@ -8,23 +8,11 @@
 #include <string.h>
 
 #include "process/clock.h"
+#include "process/text.h"
 
 #define DIGITS_MAX 15 /* of a whole number: below 2^53 */
 #define PRICE_MAX  12 /* digits of a price in front of its point */
 #define SECOND     20 /* length of `2025-07-08T19:15:32Z` */
-
-struct rest { /* what is still to be read */
-	const char *at, *end;
-};
-
-static bool take(struct rest *rest, const char *text, size_t length)
-{
-	if ((size_t)(rest->end - rest->at) < length || memcmp(rest->at, text, length) != 0)
-		return false;
-	rest->at += length;
-	return true;
-}
-#define TAKE(rest, literal) take(rest, literal, sizeof(literal) - 1)
 
 static bool is_plain(char c)
 {

@@ -4,25 +4,7 @@
 #include <string.h>
 
 #include "process/clock.h"
-
-static char *put(char *at, const char *text, size_t length)
-{
-	memcpy(at, text, length);
-	return at + length;
-}
-#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
-
-static char *put_unsigned(char *at, uint64_t value)
-{
-	char digits[20];
-	size_t first = sizeof(digits);
-
-	do {
-		digits[--first] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	return put(at, digits + first, sizeof(digits) - first);
-}
+#include "process/text.h"
 
 static char *put_signed(char *at, int64_t value)
 {
@@ -79,20 +61,6 @@ size_t line_write(struct line_second *second, const struct line *line, char *out
 	*at++ = '\n';
 	return (size_t)(at - out);
 }
-
-/* What is still to be read of a line. */
-struct rest {
-	const char *at, *end;
-};
-
-static bool take(struct rest *rest, const char *text, size_t length)
-{
-	if ((size_t)(rest->end - rest->at) < length || memcmp(rest->at, text, length) != 0)
-		return false;
-	rest->at += length;
-	return true;
-}
-#define TAKE(rest, literal) take(rest, literal, sizeof(literal) - 1)
 
 /* A whole number as we write it: no sign, no leading zero, at most INT64_MAX. */
 static bool take_number(struct rest *rest, int64_t *value)

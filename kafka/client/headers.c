@@ -4,23 +4,12 @@
 #include <string.h>
 
 #include "process/clock.h"
-
-/* Writes a number above 0 and returns its end. */
-static char *put_number(char *at, int64_t number)
-{
-	char digits[20];
-	size_t first = sizeof(digits);
-
-	for (; number > 0; number /= 10)
-		digits[--first] = (char)('0' + number % 10);
-	memcpy(at, digits + first, sizeof(digits) - first);
-	return at + sizeof(digits) - first;
-}
+#include "process/text.h"
 
 rd_kafka_headers_t *headers_new(const char *source, int64_t id, const char *type, int64_t time_ms)
 {
 	rd_kafka_headers_t *const headers = rd_kafka_headers_new(6);
-	char time[CLOCK_TEXT_MAX], number[24];
+	char time[CLOCK_TEXT_MAX], number[TEXT_UNSIGNED_MAX + 1];
 	const char *pairs[][2] = { { "ce_specversion", "1.0" }, { "ce_id", number },
 		{ "ce_source", source }, { "ce_type", type }, { "ce_time", time },
 		{ "content-type", "application/json" } };
@@ -29,7 +18,7 @@ rd_kafka_headers_t *headers_new(const char *source, int64_t id, const char *type
 	if (!headers)
 		return NULL;
 	clock_text(time_ms, time);
-	*put_number(number, id) = '\0';
+	*put_unsigned(number, (uint64_t)id) = '\0';
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
 		if (rd_kafka_header_add(headers, pairs[i][0], -1, pairs[i][1], -1) !=
 			RD_KAFKA_RESP_ERR_NO_ERROR) {
