@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "process/random.h"
+
 #define ANSWER_MAX     4096
 #define PATIENCE_NS    30000000000 /* for answers, after the last request was due */
 #define EVENTS_MAX     64
@@ -37,16 +39,6 @@ struct client {
 	struct connection **idle;
 	size_t idle_first, idle_count;
 };
-
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_random(uint64_t *seed)
-{
-	uint64_t z = (*seed += 0x9e3779b97f4a7c15u);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
 
 static int64_t due_ns(const struct client *c, int64_t number)
 {
@@ -74,8 +66,8 @@ static struct connection *take_idle(struct client *c)
 static bool send_next(struct client *c, struct fail *fail)
 {
 	struct connection *const connection = take_idle(c);
-	const uint64_t cart = next_random(&c->random) % (uint64_t)c->options->carts;
-	const uint64_t sku = next_random(&c->random) % (uint64_t)c->options->skus;
+	const uint64_t cart = random_next(&c->random) % (uint64_t)c->options->carts;
+	const uint64_t sku = random_next(&c->random) % (uint64_t)c->options->skus;
 	char request[512], body[128];
 	int length, body_length;
 	ssize_t done;

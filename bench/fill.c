@@ -15,6 +15,7 @@
 
 #include "event/event.h"
 #include "kafka/client/headers.h"
+#include "process/random.h"
 
 #define BEGIN_MS  1752002132000 /* when the first event happened; then one each ms */
 #define CARTS     1000
@@ -35,20 +36,10 @@ struct filling {
 	int64_t failed, bytes;
 };
 
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_random(uint64_t *seed)
-{
-	uint64_t z = (*seed += 0x9e3779b97f4a7c15u);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
 static void name_carts(struct filling *f)
 {
 	for (size_t i = 0; i < CARTS; i++) {
-		const uint64_t high = next_random(&f->seed), low = next_random(&f->seed);
+		const uint64_t high = random_next(&f->seed), low = random_next(&f->seed);
 
 		(void)snprintf(f->carts[i], sizeof(f->carts[i]),
 			"%08x-%04x-4%03x-a%03x-%012" PRIx64, (unsigned)(high >> 32),
@@ -179,7 +170,7 @@ static bool fill(struct filling *f)
 
 	name_carts(f);
 	for (int64_t i = 0; i < f->count && done && f->failed == 0; i++) {
-		const uint64_t random = next_random(&f->seed);
+		const uint64_t random = random_next(&f->seed);
 
 		event.at_ms = BEGIN_MS + i / 2;
 		if (i % 2 == 0)

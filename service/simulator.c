@@ -10,6 +10,7 @@
 
 #include "process/clock.h"
 #include "process/log.h"
+#include "process/random.h"
 #include "process/stop.h"
 
 #define BEHIND_MS 1000 /* what could not be sent for longer is not made up for */
@@ -32,16 +33,6 @@ struct simulator {
 	uint64_t seed;
 	_Atomic uint64_t done, refused;
 };
-
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_random(uint64_t *seed)
-{
-	uint64_t z = (*seed += 0x9e3779b97f4a7c15u);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
 
 static void give_back(struct slot *slot)
 {
@@ -103,7 +94,7 @@ static void ask(struct simulator *s, struct slot *slot)
 
 	memset(command, 0, s->definition->command_size);
 	command->answer = on_answer;
-	s->definition->simulate(s->service, command, next_random(&s->seed));
+	s->definition->simulate(s->service, command, random_next(&s->seed));
 	if (!service_put(s->service, command)) {
 		atomic_fetch_add(&s->refused, 1);
 		give_back(slot);
