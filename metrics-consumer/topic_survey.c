@@ -130,22 +130,13 @@ void topic_survey_close(struct topic_survey **survey)
 	*survey = NULL;
 }
 
-static bool ask_partition(struct topic_survey *s, int32_t p, struct fail *fail)
-{
-	const char *const topic = s->kafka->topic;
-
-	return kafka_partition_bound(s->client, topic, p, RD_KAFKA_OFFSET_BEGINNING, ASK_MS,
-		       &s->totals.first[p], fail) &&
-	       kafka_partition_bound(
-		       s->client, topic, p, RD_KAFKA_OFFSET_END, ASK_MS, &s->totals.end[p], fail);
-}
-
 bool topic_survey_ask(struct topic_survey *s, struct fail *fail)
 {
 	const int64_t until = clock_mono_ms() + ANSWER_MS;
 
 	for (int32_t p = 0; p < EVENT_PARTITIONS; p++) {
-		while (!ask_partition(s, p, fail)) {
+		while (!kafka_partition_bounds(s->client, s->kafka->topic, p, ASK_MS,
+			&s->totals.first[p], &s->totals.end[p], fail)) {
 			if (clock_mono_ms() >= until)
 				return fail_prefix(
 					fail, "no broker answers for %d s", ANSWER_MS / 1000);

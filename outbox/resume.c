@@ -56,13 +56,6 @@ struct resume {
 	struct fail *fail;
 };
 
-static bool ask_bound(rd_kafka_t *client, const struct resume_question *q, int64_t which,
-	int64_t *offset, struct fail *fail)
-{
-	return kafka_partition_bound(
-		client, q->kafka.topic, q->partition, which, ASK_MS, offset, fail);
-}
-
 /* The first sign of a fork is the one that is told. */
 static void find_fork(struct resume *r, int64_t id, int64_t offset, const char *what)
 {
@@ -249,8 +242,8 @@ bool resume_ask(rd_kafka_t *client, const struct resume_question *q, struct resu
 	*answer = (struct resume_answer){ .verdict = RESUME_GO,
 		.reached = known->acknowledged,
 		.offset = known->acknowledged_offset };
-	if (!ask_bound(client, q, RD_KAFKA_OFFSET_BEGINNING, &first, fail) ||
-		!ask_bound(client, q, RD_KAFKA_OFFSET_END, &answer->end, fail))
+	if (!kafka_partition_bounds(
+		    client, q->kafka.topic, q->partition, ASK_MS, &first, &answer->end, fail))
 		return false;
 	if (known->acknowledged_offset == ROWS_NOWHERE) { /* records begin behind what is there */
 		answer->offset = rows_origin(answer->end);

@@ -282,7 +282,7 @@ bool kafka_topic_check(
 	return true;
 }
 
-bool kafka_partition_bound(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which,
+static bool ask_bound(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which,
 	int wait_ms, int64_t *offset, struct fail *fail)
 {
 	rd_kafka_topic_partition_list_t *const list = rd_kafka_topic_partition_list_new(1);
@@ -298,4 +298,12 @@ bool kafka_partition_bound(rd_kafka_t *client, const char *topic, int32_t partit
 		return true;
 	return fail_set(fail, FAIL_RETRY, "ask for the bounds of partition %" PRId32 ": %s",
 		partition, rd_kafka_err2str(error));
+}
+
+bool kafka_partition_bounds(rd_kafka_t *client, const char *topic, int32_t partition, int wait_ms,
+	int64_t *first, int64_t *end, struct fail *fail)
+{
+	return ask_bound(
+		       client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, wait_ms, first, fail) &&
+	       ask_bound(client, topic, partition, RD_KAFKA_OFFSET_END, wait_ms, end, fail);
 }

@@ -50,11 +50,11 @@ int kafka_clients_left(void);
 bool kafka_topic_check(
 	rd_kafka_t *client, const char *topic, int partitions, int wait_ms, struct fail *fail);
 
-/* Asks the leader of @partition where it begins (RD_KAFKA_OFFSET_BEGINNING) or ends
- * (RD_KAFKA_OFFSET_END), waits at most @wait_ms. FAIL_RETRY where it does not answer, or is the
- * leader no more. rd_kafka_query_watermark_offsets would ask for both, but not every version of
- * librdkafka keeps to its time there; this does, in all. */
-bool kafka_partition_bound(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which,
-	int wait_ms, int64_t *offset, struct fail *fail);
+/* Asks the leader of @partition for the offset of its first record and then for the one behind its
+ * last, waits at most @wait_ms for each. FAIL_RETRY where it does not answer, or is the leader no
+ * more. rd_kafka_query_watermark_offsets would ask for both, but not every version of librdkafka
+ * keeps to its time there; this does, in all. */
+bool kafka_partition_bounds(rd_kafka_t *client, const char *topic, int32_t partition, int wait_ms,
+	int64_t *first, int64_t *end, struct fail *fail);
 
 #endif
