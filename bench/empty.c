@@ -16,7 +16,6 @@
 #include "http/server.h"
 #include "process/stop.h"
 
-#define THREADS    2 /* as in http/server.c */
 #define LENGTH_MAX 4096
 
 struct answer {
@@ -89,7 +88,7 @@ static bool serve(struct answer *answer)
 		NULL, NULL, on_request, answer, MHD_OPTION_LISTEN_SOCKET, listener,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_SECONDS,
-		MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_END);
+		MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_END);
 	if (!daemon) {
 		fprintf(stderr, "empty: the HTTP server does not start\n");
 		close(listener);

@@ -18,8 +18,6 @@
 
 #include "process/log.h"
 
-#define THREADS 2
-
 struct http_server {
 	struct MHD_Daemon *daemon;
 	const struct http_route *routes;
@@ -332,7 +330,7 @@ bool http_server_start(
 		MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
 		NULL, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)HTTP_IDLE_SECONDS, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+		(unsigned)HTTP_IDLE_SECONDS, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS,
 		MHD_OPTION_END);
 	if (!s->daemon) {
 		close(s->listener);

@@ -335,7 +335,7 @@ static bool send_row(void *context, const struct row *row)
  * request is then ready when the last one is acknowledged. */
 static bool is_to_wait(const struct run *r)
 {
-	return r->in_flight > 0 && (r->alone || r->last - r->next < AHEAD_ROWS);
+	return r->in_flight > 0 && r->last - r->next < AHEAD_ROWS;
 }
 
 /* Sends what there is, as far as the window goes. False where the store cannot be read. */
