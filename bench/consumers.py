@@ -96,9 +96,7 @@ class Bench:
         events = self.words.behind if kind == "behind" else self.words.events
         headers, codec = TOPICS[kind]
         began = time.monotonic()
-        subprocess.run([report.ROOT / "kafka" / "topic", "--brokers", self.cluster.brokers,
-                        "--topic", kind], check=True, stdout=subprocess.DEVNULL, timeout=100,
-                       env=shop.environment({}), stdin=subprocess.DEVNULL)
+        self.cluster.topic(kind)
         with open(self.directory / "fill", "w+b") as told, subprocess.Popen(
                 ["timeout", str(START_SECONDS + events // FILL_SLOWEST),
                  story.BUILD / "bench" / "fill", "--brokers", self.cluster.brokers, "--topic", kind,
@@ -175,12 +173,6 @@ class Bench:
                        stdin=subprocess.DEVNULL)
 
 
-class Options(argparse.ArgumentParser):
-    def error(self, message):
-        print(f"bench: {message}", file=sys.stderr)
-        sys.exit(64)
-
-
 def number(largest, smallest=1):
     def read(text):
         if not text.isascii() or not text.isdigit() or not smallest <= int(text) <= largest:
@@ -202,8 +194,8 @@ def some_of(known):
 
 
 def read_options(argv):
-    parser = Options(prog="bench/bench consumers", description=__doc__,
-                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = report.Options(prog="bench/bench consumers", description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=number(EVENTS_MAX), default=2_000_000, metavar="N")
     parser.add_argument("--behind", type=number(EVENTS_MAX), default=100_000_000, metavar="N",
                         help="events of the topic `behind`")

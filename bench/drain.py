@@ -128,8 +128,7 @@ def drain(where, measured):
             time.sleep(SAMPLE_SECONDS)
     figures = {"per_second": (ROWS - first_rows) / (last - first), "first": first - began}
     if "consumer" in measured:
-        where.await_quiet()
-        figures["journaled"] = ROWS / (time.monotonic() - first)
+        figures["journaled"] = ROWS / (where.await_quiet() - first)
     cpu = meter.cpu()
     figures |= {f"cpu_{name}": cpu[name] for name in ("cart", "consumer") if name in measured}
     figures |= {f"memory_{name}": meter.memory(name) for name in ("cart", "consumer")

@@ -25,6 +25,14 @@ ROOT = HERE.parent
 MEASURES = ("consumers", "services")
 
 
+class Options(argparse.ArgumentParser):
+    """One line and exit status 64 where the usage is wrong, as all our commands do."""
+
+    def error(self, message):
+        print(f"{self.prog.removeprefix('bench/')}: {message}", file=sys.stderr)
+        sys.exit(64)
+
+
 # --- files -------------------------------------------------------------------------------------
 
 def write_rows(path, rows):

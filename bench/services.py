@@ -16,7 +16,6 @@ measured again replaces its lines. After each, `metrics-consumer verify` has to 
 the journal, once and in order. Exit status: 0 measured, 1 failed or not clean, 64 wrong usage."""
 import argparse
 import importlib
-import os
 import pathlib
 import shutil
 import signal
@@ -62,15 +61,9 @@ class Rows:
         report.write_contexts(self.out / "services.json", contexts)
 
 
-class Usage(argparse.ArgumentParser):
-    def error(self, message):
-        print(f"bench services: {message}", file=sys.stderr)
-        sys.exit(64)
-
-
 def read_words(argv):
-    parser = Usage(prog="bench/bench services", description=__doc__,
-                   formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = report.Options(prog="bench/bench services", description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(MEASURES),
                         help="some of: " + ", ".join(MEASURES))
     parser.add_argument("--rounds", type=int, default=5, help="default 5")

@@ -6,7 +6,6 @@ import json
 import pathlib
 import re
 import sqlite3
-import subprocess
 import sys
 import time
 
@@ -17,6 +16,7 @@ import usage
 PLENTY = 10 ** 12  # pieces of a SKU; the most there can be
 LEARN_SECONDS = 120
 QUIET_SECONDS = 120
+STILL_SECONDS = 0.5  # with nothing new, until it is quiet
 VERIFY_SECONDS = 300
 LOG_LINES = 30
 ALL = ("cart", "stock", "consumer", "broker 1", "broker 2", "zookeeper")
@@ -27,10 +27,7 @@ _numbers = itertools.count(1)
 def new_topic(cluster, name):
     """A topic of its own for a measurement; returns its name."""
     topic = f"{name}-{next(_numbers)}"
-    run = subprocess.run([story.SOURCE / "kafka" / "topic", "--brokers", cluster.brokers,
-                          "--topic", topic], capture_output=True, text=True, timeout=90,
-                         env=shop.environment({}), stdin=subprocess.DEVNULL)
-    assert run.returncode == 0, f"kafka/topic: {run.stdout}{run.stderr}"
+    cluster.topic(topic)
     return topic
 
 
@@ -110,13 +107,25 @@ class Stage:
         return *lines, refused
 
     def await_quiet(self, seconds=QUIET_SECONDS):
-        """Until every event there is is in the journal. There may be some more of them after the
-        customers have gone: what was on its way is done for nobody."""
+        """Until every event there is is in the journal, and stays so for a while: some more come
+        after the customers have gone, since what was on its way is done for nobody. Returns when
+        the last of them was there."""
+        quiet = [None, 0]
+
         def behind():
             return [process.outbox()["last"] - lines for process, lines in
                     zip((self.cart, self.stock), self.journaled())]
+
+        def is_quiet():
+            last = [process.outbox()["last"] for process in (self.cart, self.stock)]
+            if behind() != [0, 0]:
+                quiet[0] = None
+            elif quiet[0] != last:
+                quiet[:] = [last, time.monotonic()]
+            return quiet[0] and time.monotonic() - quiet[1] >= STILL_SECONDS
         story.await_fact(lambda: f"no lines of cart and stock left to wait for: {behind()}",
-                         lambda: behind() == [0, 0], seconds, 0.05)
+                         is_quiet, seconds, 0.05)
+        return quiet[1]
 
     def meter(self, names=ALL):
         return usage.Meter({name: self.pid(name) for name in names})
@@ -131,17 +140,10 @@ class Stage:
     def verify(self, may_refuse=False):
         """Everything acknowledged is in the journal, once and in order, and additions succeeded."""
         self.await_quiet()
-        outboxes = [word for service in self.shop.services
-                    for word in ("--outbox", f"http://127.0.0.1:{service.port}")]
-        run = subprocess.run(
-            [shop.program("metrics-consumer"), "verify", "--journal-path",
-             str(self.shop.journal_path), *outboxes],
-            env=shop.environment({name: self.consumer.settings[name]
-                                  for name in ("KAFKA_BROKERS", "TOPIC")}),
-            capture_output=True, text=True, timeout=VERIFY_SECONDS, stdin=subprocess.DEVNULL)
-        assert run.returncode == 0, f"verify: {run.stdout}{run.stderr}"
+        status, said = self.shop.verify(seconds=VERIFY_SECONDS)
+        assert status == 0, f"verify: {said}"
         assert may_refuse or self.journaled()[2] == 0, "additions were refused"
-        return run.stdout.splitlines()[-1]
+        return said.splitlines()[-1]
 
 
 def time_start(process):

@@ -20,10 +20,7 @@ def open_cluster():
 
 
 def make_topic(name):
-    run = subprocess.run([story.SOURCE / "kafka" / "topic", "--brokers", cluster.brokers,
-                          "--topic", name], capture_output=True, text=True, timeout=60,
-                         env=shop.environment({}))
-    assert run.returncode == 0, run
+    cluster.topic(name)
 
 
 def records(topic, partition, form):

@@ -99,12 +99,20 @@ class Cluster:
 
     def __call__(self, *words, as_who=()):
         """kafka/cluster WORDS; returns what it says. `as_who` is what stands before the command."""
+        return self._run(as_who, "cluster", *words, "--dir", self.directory)
+
+    def topic(self, name):
+        """Makes it, or sees that it is as it must be."""
+        self._run((), "topic", "--brokers", self.brokers, "--topic", name)
+
+    def _run(self, as_who, command, *words):
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith(("CLUSTER_", "KAFKA_", "BROKER_", "TOPIC"))}
-        run = subprocess.run([*as_who, story.SOURCE / "kafka" / "cluster", *words, "--dir",
-                              self.directory], env=environment, stdin=subprocess.DEVNULL,
-                             capture_output=True, text=True, timeout=COMMAND_SECONDS)
-        assert run.returncode == 0, f"kafka/cluster {' '.join(words)}: {run.stdout}{run.stderr}"
+        run = subprocess.run([*as_who, story.SOURCE / "kafka" / command, *words], env=environment,
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                             timeout=COMMAND_SECONDS)
+        said = f"kafka/{command} {' '.join(map(str, words))}: {run.stdout}{run.stderr}"
+        assert run.returncode == 0, said
         return run.stdout
 
     def tail(self, lines):

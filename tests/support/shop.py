@@ -240,7 +240,7 @@ class Shop:
         lines = journal.read(self.journal_path)
         return journal.judge(lines, last, ledger or {})
 
-    def verify(self, *words):
+    def verify(self, *words, seconds=60):
         """metrics-consumer verify, of services, topic and journal: (exit status, what it says)."""
         outboxes = [word for service in self.services
                     for word in ("--outbox", f"http://127.0.0.1:{service.port}")]
@@ -249,7 +249,7 @@ class Shop:
         run = subprocess.run([program("metrics-consumer"), "verify", "--journal-path",
                               str(self.journal_path), *outboxes, *words],
                              env=environment(settings),
-                             capture_output=True, text=True, timeout=60)
+                             capture_output=True, text=True, timeout=seconds)
         return run.returncode, run.stdout + run.stderr
 
 
