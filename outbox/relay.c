@@ -33,6 +33,9 @@
  * Going well: ask what the partition holds, read the rows behind it, give them to the producer
  * in order, and take its reports.
  *
+ * A backlog (Kafka was away) is sent by a run of its own, whose producer waits for full requests;
+ * it is over with the last row that waited when it began.
+ *
  * Going wrong, apart from the above:
  * - The brokers are away: the producer is kept and goes on by itself. When they are back its next
  *   report shows whether they lost something; where nothing is on its way, a new run looks.
@@ -175,6 +178,10 @@ static bool turn(struct relay *r, struct fail *fail)
 			return false;
 		log_repeating(&r->unread, LOG_WARNING, "relay", "%s", fail->text);
 		fail->kind = FAIL_NONE;
+	}
+	if (run->state == RUN_OVER) {
+		run_end(run);
+		return true;
 	}
 	if (run->state == RUN_GOES)
 		ask_for_brokers(r);

@@ -15,6 +15,7 @@
 #define READ_ROWS     1000    /* rows read in one go, so that readings are brief */
 #define WINDOW_ROWS   20000   /* rows given to the producer and not acknowledged */
 #define AHEAD_ROWS    1000    /* so many have to wait before any is given behind a request */
+#define BACKLOG_ROWS  50000   /* so many are worth a producer that waits for full requests */
 #define WINDOW_MS     600000  /* a window made smaller doubles after this */
 #define SILENCE_MS    3600000 /* after this a broker may have forgotten a producer */
 #define TOPIC_WAIT_MS 1000
@@ -37,8 +38,17 @@ const struct kafka_property relay_fixed[] = {
 	{ NULL, NULL },
 };
 
-static const struct kafka_property relay_defaults[] = {
+static const struct kafka_property at_once[] = {
 	{ "linger.ms", "0" }, /* one request in flight makes its own batches */
+	{ "queue.buffering.max.messages", "100000" },
+	{ "queue.buffering.max.kbytes", "32768" },
+	{ NULL, NULL },
+};
+
+/* A message that has lingered and may not be sent yet makes librdkafka's thread look for its turn
+ * without a pause. While a backlog is sent, its requests are full long before that. */
+static const struct kafka_property in_bulk[] = {
+	{ "linger.ms", "50" },
 	{ "queue.buffering.max.messages", "100000" },
 	{ "queue.buffering.max.kbytes", "32768" },
 	{ NULL, NULL },
@@ -154,11 +164,19 @@ static void on_error(rd_kafka_t *producer, int error, const char *reason, void *
 		log_debug("relay", "%s: %s", rd_kafka_err2name((rd_kafka_resp_err_t)error), reason);
 }
 
+static bool is_backlog(const struct run *r, int64_t waiting)
+{
+	return waiting >= BACKLOG_ROWS && r->window == WINDOW_ROWS && r->suspect == 0;
+}
+
 static bool open_producer(struct run *r, struct fail *fail)
 {
-	rd_kafka_conf_t *const conf =
-		kafka_conf(&r->options->kafka, relay_defaults, relay_fixed, fail);
+	const struct progress_numbers n = progress_read(r->options->progress);
+	rd_kafka_conf_t *conf;
 
+	r->backlog = is_backlog(r, n.last - n.acknowledged) ? n.last : 0;
+	conf = kafka_conf(
+		&r->options->kafka, r->backlog > 0 ? in_bulk : at_once, relay_fixed, fail);
 	if (!conf)
 		return false;
 	rd_kafka_conf_set_opaque(conf, r);
@@ -283,8 +301,9 @@ bool run_begin(struct run *r, struct fail *fail)
 	r->brokers_away = false;
 	log_info("relay",
 		"producer starts partition=%" PRId32 " behind=%" PRId64 " end=%" PRId64
-		" read=%" PRId64,
-		r->options->partition, answer.reached, answer.end, answer.read);
+		" read=%" PRId64 " backlog=%" PRId64,
+		r->options->partition, answer.reached, answer.end, answer.read,
+		r->backlog > answer.reached ? r->backlog - answer.reached : 0);
 	return true;
 }
 
@@ -329,6 +348,12 @@ static bool send_row(void *context, const struct row *row)
 	return !r->alone && r->in_flight < r->window;
 }
 
+/* The producer is made for a backlog, and this is sent; or it is not, and there is one. */
+static bool is_over(const struct run *r)
+{
+	return r->backlog > 0 ? r->next > r->backlog : is_backlog(r, r->last - r->next);
+}
+
 /* While a request is on its way, a message that may not be sent yet makes librdkafka's thread
  * look for its turn without a pause: 70 % of a core at 1,000 events a second. So few rows are kept
  * here until it is acknowledged, and then go in one request. Many are worth it, since the next
@@ -347,6 +372,11 @@ static bool send_rows(struct run *r, struct fail *fail)
 
 	if (r->in_flight == 0 && clock_mono_ms() - r->sent_ms > SILENCE_MS)
 		r->alone = true;
+	if (!r->alone && is_over(r)) {
+		if (r->in_flight == 0)
+			r->state = RUN_OVER;
+		return true;
+	}
 	if (is_to_wait(r))
 		return true;
 	while (r->next <= r->last && r->state == RUN_GOES && !r->look && r->in_flight < r->window &&

@@ -15,6 +15,7 @@
 enum run_state {
 	RUN_NONE, /* not begun; a producer that is there already is used */
 	RUN_GOES,
+	RUN_OVER,   /* has done what it was for: run_end comes next, and then another one */
 	RUN_BROKEN, /* cannot go on, and `why` says it: run_end comes next */
 };
 
@@ -24,6 +25,7 @@ struct run {
 	int wake; /* eventfd that reports of the producer write to */
 
 	rd_kafka_t *producer;
+	int64_t backlog; /* the last row of the backlog it was made for; 0: made for none */
 	rd_kafka_queue_t *events;
 	enum run_state state;
 	int64_t next;                 /* row to send next */

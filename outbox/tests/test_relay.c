@@ -242,6 +242,7 @@ static void produce_rows(struct fixture *f, int64_t from, int64_t to)
 
 struct reading {
 	int64_t highest; /* number */
+	int64_t end;     /* offset behind the last record */
 	unsigned records, copies, foreign;
 	bool whole; /* each number first seen right behind the one before */
 };
@@ -253,6 +254,7 @@ static void read_record(struct reading *reading, const rd_kafka_message_t *recor
 
 	headers_read(record, &headers);
 	reading->records++;
+	reading->end = record->offset + 1;
 	if (headers.id == 0) {
 		reading->foreign++;
 		return;
@@ -327,6 +329,26 @@ static void every_row_becomes_a_record_of_its_partition_in_order(void **state)
 	assert_true(published(f, 3051, WAIT_MS));
 	assert_all_there(f, 3051);
 	assert_int_equal(read_partition(f, 1).copies, 0);
+}
+
+/* A producer of its own sends a backlog, then another one what came meanwhile; neither leaves a row
+ * out or sends one that the one before has sent. */
+static void a_backlog_is_sent_once_and_in_order(void **state)
+{
+	struct fixture *const f = *state;
+	struct reading reading;
+	int64_t last;
+
+	emit(f, 10);
+	assert_true(published(f, 10, WAIT_MS));
+	emit(f, 60000);
+	for (last = 60010; last < 61010; last++)
+		emit(f, 1);
+	assert_true(published(f, last, WAIT_MS));
+	reading = read_partition(f, 1); /* the mock cluster keeps the last 5 MB */
+	assert_int_equal(reading.highest, last);
+	assert_int_equal(reading.end, last);
+	assert_int_equal(reading.copies, 0);
 }
 
 /* ATTACKS A1: the first request of a new producer is refused by a broker that no longer
@@ -736,6 +758,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(every_row_becomes_a_record_of_its_partition_in_order),
+		TEST(a_backlog_is_sent_once_and_in_order),
 		TEST(a_refused_first_request_loses_nothing),
 		TEST(errors_in_the_middle_lose_nothing),
 		TEST(a_row_that_kafka_refuses_stays_first_and_is_named),
