@@ -119,6 +119,7 @@ void outbox_status_read(struct outbox *o, struct outbox_status *status)
 	status->last = n.last;
 	status->published = n.acknowledged;
 	status->waiting = n.last - n.acknowledged;
+	status->max_rows = o->options.max_rows;
 }
 
 static bool take_time(void *context, const struct row *row)

@@ -20,6 +20,7 @@ struct outbox_options {      /* borrowed until outbox_close */
 struct outbox_status {
 	char source[ROWS_SOURCE_MAX];
 	int64_t last, published, waiting; /* sequence numbers, and how many rows wait */
+	int64_t max_rows;                 /* how many may */
 };
 
 struct outbox;

@@ -106,6 +106,9 @@ static void write_metrics(void *context, FILE *out)
 	metrics_whole(out, "outbox_published_total", labels, (uint64_t)status.published);
 	metrics_begin(out, "outbox_waiting_rows", METRICS_GAUGE, "Events that wait for Kafka.");
 	metrics_whole(out, "outbox_waiting_rows", labels, (uint64_t)status.waiting);
+	metrics_begin(out, "outbox_max_rows", METRICS_GAUGE,
+		"How many may wait before requests are refused.");
+	metrics_whole(out, "outbox_max_rows", labels, (uint64_t)status.max_rows);
 	write_oldest(service, labels, out);
 	kafka_statistics_write(out);
 }

@@ -21,7 +21,8 @@ CONSUMER = {
     "metrics_consumer_journal_bytes_total": set(),
 }
 SERVICE = {"outbox_events_total": {"source"}, "outbox_published_total": {"source"},
-           "outbox_waiting_rows": {"source"}, "outbox_oldest_row_seconds": {"source"}}
+           "outbox_waiting_rows": {"source"}, "outbox_max_rows": {"source"},
+           "outbox_oldest_row_seconds": {"source"}}
 ALL = {
     "http_request_duration_seconds_count": {"method", "route", "code"},
     "http_request_duration_seconds_bucket": {"method", "route", "code", "le"},
