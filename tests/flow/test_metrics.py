@@ -1,5 +1,7 @@
 """/metrics of the three, on a mock cluster: as promtool wants it, and the numbers are the journal's."""
 import json
+import subprocess
+import unittest
 
 import brokers
 import journal
@@ -207,6 +209,67 @@ class Away(story.Story):
         told = metrics.Metrics(self.shop.stock)
         self.assertEqual((told.one("outbox_waiting_rows"), told.one("outbox_oldest_row_seconds")),
                          (0, 0))
+
+
+class Full(story.Story):
+    """The consumer's disk is full: its own thread stands still."""
+
+    def setUp(self):
+        self.disk = story.directory("hw9-disk-")
+        try:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "hw9", self.disk],
+                           check=True, capture_output=True, timeout=20)
+        except (OSError, subprocess.CalledProcessError) as why:
+            raise unittest.SkipTest(f"no disk of its own can be mounted here: {why}")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", self.disk], check=True, timeout=20)
+        self.kafka = brokers.MockCluster()
+        self.addCleanup(self.kafka.end)
+        self.consumer = shop.Process("metrics-consumer", story.directory("hw9-full-"), {
+            "KAFKA_BROKERS": self.kafka.brokers, "JOURNAL_PATH": self.disk / "metrics.log",
+            "RDKAFKA_STATISTICS_INTERVAL_MS": 200})
+        self.addCleanup(self.consumer.end)
+
+    def fill(self):
+        """Not a page is free."""
+        with open(self.disk / "filler", "wb", buffering=0) as filler:
+            try:
+                while True:
+                    filler.write(bytes(4096))
+            except OSError:
+                pass
+
+    def told(self, name):
+        return metrics.Metrics(self.consumer).one(f"metrics_consumer_{name}", partition="0")
+
+    def put(self, number):
+        value = json.dumps(MISPLACED | {"padding": "x" * 8000}).encode()
+        self.kafka.put("metrics", 0, value, "till/1", number)
+
+    def test_lag_is_right_while_nothing_is_taken(self):
+        self.consumer.start()
+        story.await_fact("lag 0", lambda: self.told("lag_messages") == 0, 10)
+        self.fill()
+        for number in range(1, 6):
+            self.put(number)
+        story.await_fact(lambda: f"the disk is full: {self.consumer.ready()}",
+                         lambda: "space" in self.consumer.ready()[1]["journal"], 10)
+        for number in range(6, 21):
+            self.put(number)
+        lines = metrics.Metrics(self.consumer).sum("metrics_consumer_events_total")
+        story.await_fact(lambda: f"what is not in the journal is told: {self.told('lag_messages')}",
+                         lambda: self.told("lag_messages") == 20 - lines, 10)
+        self.assertGreaterEqual(20 - lines, 15)
+        before = self.told("lag_seconds")
+        story.await_fact("it waits for longer and longer",
+                         lambda: self.told("lag_seconds") >= before + 2, 10)
+        # What librdkafka has to say is taken meanwhile, and so does not pile up.
+        age = metrics.Metrics(self.consumer).one("kafka_client_statistics_age_seconds")
+        self.assertLess(age, 2.5)
+        (self.disk / "filler").unlink()
+        story.await_fact(lambda: f"all is in the journal: {self.told('lag_messages')}",
+                         lambda: self.told("lag_messages") == 0, 15)
+        self.assertEqual(self.told("lag_seconds"), 0)
+        self.assertEqual(metrics.Metrics(self.consumer).sum("metrics_consumer_events_total"), 20)
 
 
 if __name__ == "__main__":
