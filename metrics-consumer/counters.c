@@ -35,16 +35,6 @@ void counters_publish(struct counters *counters, const struct counts *counts)
 	pthread_mutex_unlock(&counters->lock);
 }
 
-bool counters_is_begun(struct counters *counters, int32_t partition)
-{
-	bool begun;
-
-	pthread_mutex_lock(&counters->lock);
-	begun = counters->published.next[partition].offset >= 0;
-	pthread_mutex_unlock(&counters->lock);
-	return begun;
-}
-
 void counters_hear_end(struct counters *counters, int32_t partition, int64_t first, int64_t end)
 {
 	pthread_mutex_lock(&counters->lock);

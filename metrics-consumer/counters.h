@@ -67,9 +67,7 @@ void counters_init(struct counters *counters);
 void counters_fini(struct counters *counters);
 /* Consumer's thread. */
 void counters_publish(struct counters *counters, const struct counts *counts);
-/* The thread that asks for the partitions' ends: whether the journal has a position in this one;
- * what it heard; that it heard nothing. */
-bool counters_is_begun(struct counters *counters, int32_t partition);
+/* The thread that asks for the partitions' ends: what it heard; that it heard nothing. */
 void counters_hear_end(struct counters *counters, int32_t partition, int64_t first, int64_t end);
 void counters_lose_end(struct counters *counters, int32_t partition);
 /* Any thread. */

@@ -27,17 +27,12 @@ static bool is_to_stop(const struct ends *e, int wait_ms)
 static void ask(struct ends *e, int32_t partition)
 {
 	struct fail why = { 0 };
-	int64_t first = 0, end;
+	int64_t first, end;
 
-	/* The first record counts only where nothing was taken yet. */
-	if ((!counters_is_begun(e->counters, partition) &&
-		    !topic_ask_bound(e->topic, partition, RD_KAFKA_OFFSET_BEGINNING, ENDS_WAIT_MS,
-			    &first, &why)) ||
-		!topic_ask_bound(
-			e->topic, partition, RD_KAFKA_OFFSET_END, ENDS_WAIT_MS, &end, &why))
-		counters_lose_end(e->counters, partition);
-	else
+	if (topic_ask_bounds(e->topic, partition, ENDS_WAIT_MS, &first, &end, &why))
 		counters_hear_end(e->counters, partition, first, end);
+	else
+		counters_lose_end(e->counters, partition);
 }
 
 static void *run(void *context)

@@ -15,8 +15,8 @@ struct ends;
 /* Borrows @topic and @counters until ends_stop. */
 bool ends_start(
 	struct ends **ends, struct topic *topic, struct counters *counters, struct fail *fail);
-/* Waits for an answer that is due, at most ENDS_WAIT_MS. NULL is fine. */
 #define ENDS_WAIT_MS 1000
+/* Waits for the answers that are due, at most twice ENDS_WAIT_MS. NULL is fine. */
 void ends_stop(struct ends **ends);
 
 #endif

@@ -418,9 +418,11 @@ void topic_commit_finish(struct topic *t, int wait_ms)
 		rd_kafka_poll(t->client, (int)left); /* calls on_commit */
 }
 
-bool topic_ask_bound(struct topic *t, int32_t partition, int64_t which, int wait_ms,
-	int64_t *offset, struct fail *fail)
+bool topic_ask_bounds(struct topic *t, int32_t partition, int wait_ms, int64_t *first, int64_t *end,
+	struct fail *fail)
 {
-	return kafka_partition_bound(
-		t->client, t->kafka->topic, partition, which, wait_ms, offset, fail);
+	return kafka_partition_bound(t->client, t->kafka->topic, partition,
+		       RD_KAFKA_OFFSET_BEGINNING, wait_ms, first, fail) &&
+	       kafka_partition_bound(t->client, t->kafka->topic, partition, RD_KAFKA_OFFSET_END,
+		       wait_ms, end, fail);
 }

@@ -2,7 +2,7 @@
  * batches, and told afterwards how far we are.
  *
  * The group is a name under which offsets are stored for lag tools; nobody joins it, and what is
- * read from it decides nothing. One thread, but for topic_ask_bound. */
+ * read from it decides nothing. One thread, but for topic_ask_bounds. */
 #ifndef METRICS_CONSUMER_TOPIC_H
 #define METRICS_CONSUMER_TOPIC_H
 
@@ -65,8 +65,9 @@ void topic_commit_finish(struct topic *topic, int wait_ms);
 
 /* The partition's end as last heard of; -1: not known. */
 int64_t topic_end(struct topic *topic, int32_t partition);
-/* As kafka_partition_bound. Any thread. */
-bool topic_ask_bound(struct topic *topic, int32_t partition, int64_t which, int wait_ms,
-	int64_t *offset, struct fail *fail);
+/* Asks the partition's leader for the offset of its first record, and for the one behind its last;
+ * waits at most @wait_ms for each. FAIL_RETRY where it does not answer. Any thread. */
+bool topic_ask_bounds(struct topic *topic, int32_t partition, int wait_ms, int64_t *first,
+	int64_t *end, struct fail *fail);
 
 #endif
