@@ -65,20 +65,23 @@ void counters_read(struct counters *counters, struct counts *counts)
 
 static const char *const partitions[EVENT_PARTITIONS] = { "0", "1" };
 
+/* Of a type the consumer does not know, it knows no service either. */
+static const char *service_of(enum event_type type)
+{
+	return type == EVENT_OTHER ? event_type_name(type) : event_service(type);
+}
+
 static void write_events(FILE *out, const struct counts *c)
 {
 	static const char name[] = "metrics_consumer_events_total";
 
 	metrics_begin(out, name, METRICS_COUNTER, "Events written to the journal.");
-	for (int type = 0; type < EVENT_TYPES; type++) {
-		/* A known type is one service's; of others the consumer knows none. */
-		const char *const service =
-			type == EVENT_OTHER ? event_type_name(EVENT_OTHER) : event_service(type);
-
+	for (enum event_type type = 0; type < EVENT_TYPES; type++) {
 		for (int p = 0; p < EVENT_PARTITIONS; p++)
 			metrics_whole(out, name,
 				METRICS_LABELS({ "type", event_type_name(type) },
-					{ "service", service }, { "partition", partitions[p] }),
+					{ "service", service_of(type) },
+					{ "partition", partitions[p] }),
 				c->ever.events[type][p]);
 	}
 }
