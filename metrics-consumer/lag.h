@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define LAG_MARKS    64
-#define LAG_STALE_MS 5000 /* an end that was heard longer ago is not known any more */
+#define LAG_STALE_MS 15000 /* an end heard longer ago is not known: whoever asks hangs */
 
 struct lag {
 	bool known;
