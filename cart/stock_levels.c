@@ -33,7 +33,6 @@ static const struct kafka_property defaults[] = {
 	{ "queued.min.messages", "100000" },
 	{ "queued.max.messages.kbytes", "16384" },
 	{ "fetch.message.max.bytes", "1048576" },
-	{ KAFKA_STATISTICS_INTERVAL },
 	{ NULL, NULL },
 };
 static const struct kafka_property fixed[] = {
@@ -242,7 +241,7 @@ static bool open_consumer(struct stock_levels *l, struct fail *fail)
 
 	if (!conf)
 		return false;
-	kafka_statistics_ask(conf);
+	kafka_statistics_ask(conf, l->kafka.passed);
 	l->consumer = kafka_client_new(RD_KAFKA_CONSUMER, conf, fail);
 	return l->consumer != NULL;
 }

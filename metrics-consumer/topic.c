@@ -47,7 +47,6 @@ static const struct kafka_property defaults[] = {
 	{ "fetch.max.bytes", "4194304" },
 	{ "fetch.wait.max.ms", "100" },
 	{ "fetch.error.backoff.ms", "100" },
-	{ KAFKA_STATISTICS_INTERVAL },
 	{ NULL, NULL },
 };
 
@@ -126,7 +125,7 @@ static bool make_client(struct topic *t, const char *group, struct fail *fail)
 	rd_kafka_conf_set_opaque(conf, t);
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
-	kafka_statistics_ask(conf);
+	kafka_statistics_ask(conf, t->kafka->passed);
 	t->client = kafka_client_new(RD_KAFKA_CONSUMER, conf, fail);
 	return t->client != NULL;
 }

@@ -42,7 +42,6 @@ static const struct kafka_property relay_defaults[] = {
 	{ "linger.ms", "0" }, /* one request in flight makes its own batches */
 	{ "queue.buffering.max.messages", "100000" },
 	{ "queue.buffering.max.kbytes", "32768" },
-	{ KAFKA_STATISTICS_INTERVAL },
 	{ NULL, NULL },
 };
 
@@ -166,7 +165,7 @@ static bool open_producer(struct run *r, struct fail *fail)
 	rd_kafka_conf_set_opaque(conf, r);
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
 	rd_kafka_conf_set_error_cb(conf, on_error);
-	kafka_statistics_ask(conf);
+	kafka_statistics_ask(conf, r->options->kafka.passed);
 	r->producer = kafka_client_new(RD_KAFKA_PRODUCER, conf, fail);
 	if (!r->producer)
 		return false;

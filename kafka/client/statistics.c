@@ -1,5 +1,6 @@
 #include "kafka/client/statistics.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <math.h>
 #include <pthread.h>
@@ -201,9 +202,18 @@ static int on_statistics(rd_kafka_t *client, char *json, size_t length, void *op
 	return 0; /* librdkafka frees them */
 }
 
-void kafka_statistics_ask(rd_kafka_conf_t *conf)
+void kafka_statistics_ask(rd_kafka_conf_t *conf, const struct settings_passed *passed)
 {
+	static const char name[] = "statistics.interval.ms";
+	char why[128];
+
 	rd_kafka_conf_set_stats_cb(conf, on_statistics);
+	for (size_t i = 0; passed && i < passed->count; i++) {
+		if (strcmp(passed->item[i].name, name) == 0)
+			return;
+	}
+	if (rd_kafka_conf_set(conf, name, "5000", why, sizeof(why)) != RD_KAFKA_CONF_OK)
+		assert(0 && "librdkafka knows its own property");
 }
 
 void kafka_statistics_forget(const char *name)

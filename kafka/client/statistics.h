@@ -10,9 +10,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Of a client, among its defaults; and its callback. */
-#define KAFKA_STATISTICS_INTERVAL "statistics.interval.ms", "5000"
-void kafka_statistics_ask(rd_kafka_conf_t *conf);
+#include "process/settings.h"
+
+/* Asks for them each 5 s, where @passed (or NULL) does not say otherwise. */
+void kafka_statistics_ask(rd_kafka_conf_t *conf, const struct settings_passed *passed);
 
 /* Takes librdkafka's JSON (its STATISTICS.md). False, and nothing changes, where it is something
  * else. Any thread. */
