@@ -193,6 +193,14 @@ class Away(story.Story):
         story.await_fact(lambda: f"lag 0 of both again: {self.lags()}",
                          lambda: self.lags() == {"0": 0, "1": 0}, 15)
 
+    def test_librdkafka_is_asked_without_a_setting(self):
+        for process, clients in ((self.shop.cart, {"producer", "consumer"}),
+                                 (self.shop.stock, {"producer"}),
+                                 (self.shop.consumer, {"consumer"})):
+            story.await_fact(f"the clients of {process.name} tell their statistics", lambda: {
+                labels["client"] for labels, _ in metrics.Metrics(process).all(
+                    "kafka_client_statistics_age_seconds")} == clients, 15)
+
     def test_an_outbox_tells_for_how_long_its_oldest_row_waits(self):
         self.shop.stock.await_ready()
         self.kafka.down()
