@@ -100,7 +100,7 @@ class Stage:
         lines, refused = [0, 0], 0
         text = self.consumer.ask("GET", "/metrics").body.decode()
         for kind, partition, count in re.findall(
-                r'^metrics_consumer_events_total{type="(\w+)",partition="(\d)"} (\d+)$', text,
+                r'^metrics_consumer_events_total{type="(\w+)",.*partition="(\d)"} (\d+)$', text,
                 re.MULTILINE):
             lines[int(partition)] += int(count)
             refused += int(count) if kind == "cart_item_failed" else 0

@@ -18,6 +18,7 @@
 
 #include "cart/store.h"
 #include "kafka/client/client.h"
+#include "kafka/client/statistics.h"
 #include "process/clock.h"
 #include "process/log.h"
 #include "process/stop.h"
@@ -81,6 +82,7 @@ static bool store_found(struct stock_levels *l)
 	while (!atomic_load(&l->stopping)) {
 		bool refused;
 
+		rd_kafka_poll(l->consumer, 0); /* its statistics, which would pile up */
 		l->waiting = true;
 		if (!service_put(l->service, &l->found.cart.asked.command)) {
 			(void)stop_wait(POLL_MS);
@@ -196,6 +198,7 @@ static void turn(struct stock_levels *l)
 	rd_kafka_message_t *record = rd_kafka_consumer_poll(l->consumer, POLL_MS);
 	bool expected = true;
 
+	rd_kafka_poll(l->consumer, 0);
 	l->found.count = 0;
 	l->found.next_offset = -1;
 	l->found.believe = l->again_ms != 0 && clock_mono_ms() - l->again_ms < AGAIN_MS;
@@ -238,11 +241,9 @@ static bool open_consumer(struct stock_levels *l, struct fail *fail)
 
 	if (!conf)
 		return false;
+	kafka_statistics_ask(conf, l->kafka.passed);
 	l->consumer = kafka_client_new(RD_KAFKA_CONSUMER, conf, fail);
-	if (!l->consumer)
-		return false;
-	(void)rd_kafka_poll_set_consumer(l->consumer);
-	return true;
+	return l->consumer != NULL;
 }
 
 bool stock_levels_start(struct stock_levels **levels, struct service *service, struct fail *fail)

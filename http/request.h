@@ -12,7 +12,8 @@ struct http_request {
 	struct http_server *server;
 	struct MHD_Connection *connection;
 	const struct http_route *route;
-	char *path; /* own copy, cut into its segments */
+	int64_t began_us; /* monotonic */
+	char *path;       /* own copy, cut into its segments */
 	const char *parts[HTTP_PARTS_MAX];
 	char *body;
 	size_t length, room;

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "http/times.h"
+#include "process/clock.h"
 #include "process/log.h"
 
 struct http_server {
@@ -23,6 +25,7 @@ struct http_server {
 	const struct http_route *routes;
 	size_t route_count;
 	void *context;
+	struct times *times;
 	MHD_socket listener;
 	bool quiesced; /* closing the listener is ours then */
 	pthread_mutex_t lock;
@@ -109,6 +112,7 @@ static struct http_request *request_new(
 		return NULL;
 	request->server = server;
 	request->connection = connection;
+	request->began_us = clock_mono_us();
 	request->path = malloc(strlen(path) + 1);
 	if (!request->path) {
 		free(request);
@@ -220,6 +224,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 			return MHD_YES;
 	}
 	assert(request->response);
+	times_add(request->server->times, request->route, request->status,
+		clock_mono_us() - request->began_us);
 	return MHD_queue_response(connection, request->status, request->response);
 }
 
@@ -318,7 +324,13 @@ bool http_server_start(
 	s->routes = options->routes;
 	s->route_count = options->route_count;
 	s->context = options->context;
+	s->times = times_new(s->routes, s->route_count);
+	if (!s->times) {
+		free(s);
+		return fail_set(fail, FAIL_FATAL, "out of memory");
+	}
 	if (!open_listener(options, &s->listener, fail)) {
+		times_free(&s->times);
 		free(s);
 		return false;
 	}
@@ -336,6 +348,7 @@ bool http_server_start(
 		close(s->listener);
 		pthread_cond_destroy(&s->idle);
 		pthread_mutex_destroy(&s->lock);
+		times_free(&s->times);
 		free(s);
 		return fail_set(fail, FAIL_FATAL, "start the HTTP server");
 	}
@@ -379,6 +392,7 @@ void http_server_stop(struct http_server **server)
 		close(s->listener);
 	pthread_cond_destroy(&s->idle);
 	pthread_mutex_destroy(&s->lock);
+	times_free(&s->times);
 	free(s);
 	*server = NULL;
 }
@@ -403,4 +417,9 @@ const char *http_body(const struct http_request *request, size_t *length)
 {
 	*length = request->length;
 	return request->body ? request->body : "";
+}
+
+void http_write_times(const struct http_request *request, FILE *out)
+{
+	times_write(request->server->times, out);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "process/fail.h"
 
@@ -57,6 +58,9 @@ const char *http_part(const struct http_request *request, size_t index);
 const char *http_query(const struct http_request *request, const char *name);  /* NULL: not there */
 const char *http_header(const struct http_request *request, const char *name); /* NULL: not there */
 const char *http_body(const struct http_request *request, size_t *length);
+
+/* Writes how long requests to the server of this one took: http/times.h. */
+void http_write_times(const struct http_request *request, FILE *out);
 
 /* Adds a header (name and value copied) to the answer that follows; at most 4. */
 void http_answer_header(struct http_request *request, const char *name, const char *value);

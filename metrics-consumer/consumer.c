@@ -99,6 +99,7 @@ static bool do_when_there_is_room(struct consumer *c, consumer_step *step, struc
 	while (!step(c, fail)) {
 		if (fail->kind != FAIL_RETRY)
 			return false;
+		topic_serve(c->with->topic);
 		page_say(c->with->page, PAGE_JOURNAL, fail->text);
 		log_repeating(&c->full, LOG_ERROR, "journal",
 			"nothing is taken until there is room: %s", fail->text);
@@ -235,12 +236,30 @@ static bool take_record(struct consumer *c, const rd_kafka_message_t *record,
 	return c->abandoned || place_record(c->with->place, record, decoded, now_ms, fail);
 }
 
+/* What is next in each partition; and since when Kafka has it, where it was taken already. */
+static void note_next(struct consumer *c)
+{
+	struct lag_next *const next = c->done.counts.next;
+	int left = EVENT_PARTITIONS;
+
+	for (int p = 0; p < EVENT_PARTITIONS; p++)
+		next[p] = (struct lag_next){ .offset = c->done.next[p] };
+	for (size_t i = 0; i < c->count && left > 0; i++) {
+		const rd_kafka_message_t *const record = c->batch[i];
+		rd_kafka_timestamp_type_t type;
+
+		if (record->err != RD_KAFKA_RESP_ERR_NO_ERROR ||
+			next[record->partition].taken_ms != 0)
+			continue;
+		next[record->partition].taken_ms = rd_kafka_message_timestamp(record, &type);
+		left--;
+	}
+}
+
 static void publish(struct consumer *c)
 {
-	for (int32_t p = 0; p < EVENT_PARTITIONS; p++) {
-		c->done.counts.lag[p] = topic_lag(c->with->topic, p, c->done.next[p]);
-		c->with->place->progress.counts.lag[p] = c->done.counts.lag[p];
-	}
+	note_next(c);
+	c->done.counts.sync_us = c->with->journal->sync_us;
 	counters_publish(c->with->counters, &c->done.counts);
 }
 
@@ -490,6 +509,7 @@ static bool run(struct consumer *c, struct fail *fail)
 	page_say(c->with->page, PAGE_JOURNAL, NULL);
 	if (!look_after_journal(c, fail))
 		return false;
+	publish(c);
 	if (!wait_for_topic(c))
 		return true;
 	start_reading(c);

@@ -2,6 +2,10 @@
 
 #include <inttypes.h>
 
+#include "metrics-consumer/journal.h"
+#include "process/clock.h"
+#include "process/metrics.h"
+
 uint64_t counts_dead(const struct counts *counts)
 {
 	uint64_t sum = 0;
@@ -13,10 +17,10 @@ uint64_t counts_dead(const struct counts *counts)
 
 void counters_init(struct counters *counters)
 {
+	*counters = (struct counters){ 0 };
 	pthread_mutex_init(&counters->lock, NULL);
-	counters->published = (struct counts){ 0 };
 	for (int p = 0; p < EVENT_PARTITIONS; p++)
-		counters->published.lag[p] = -1;
+		counters->published.next[p].offset = -1;
 }
 
 void counters_fini(struct counters *counters)
@@ -31,92 +35,132 @@ void counters_publish(struct counters *counters, const struct counts *counts)
 	pthread_mutex_unlock(&counters->lock);
 }
 
-void counters_read(struct counters *counters, struct counts *counts)
+void counters_hear_end(struct counters *counters, int32_t partition, int64_t first, int64_t end)
 {
 	pthread_mutex_lock(&counters->lock);
-	*counts = counters->published;
+	lag_heard(&counters->lags[partition], first, end, clock_mono_ms());
 	pthread_mutex_unlock(&counters->lock);
 }
 
-static void write_number(
-	FILE *out, const char *kind, const char *name, const char *help, uint64_t value)
+void counters_lose_end(struct counters *counters, int32_t partition)
 {
-	fprintf(out, "# HELP metrics_consumer_%s %s\n# TYPE metrics_consumer_%s %s\n", name, help,
-		name, kind);
-	fprintf(out, "metrics_consumer_%s %" PRIu64 "\n", name, value);
+	pthread_mutex_lock(&counters->lock);
+	lag_lost(&counters->lags[partition]);
+	pthread_mutex_unlock(&counters->lock);
 }
 
-static void write_counter(FILE *out, const char *name, const char *help, uint64_t value)
+void counters_read(struct counters *counters, struct counts *counts)
 {
-	write_number(out, "counter", name, help, value);
+	const int64_t wall_ms = clock_wall_ms(), mono_ms = clock_mono_ms();
+
+	pthread_mutex_lock(&counters->lock);
+	*counts = counters->published;
+	for (int p = 0; p < EVENT_PARTITIONS; p++) {
+		if (!lag_read(&counters->lags[p], &counts->next[p], wall_ms, mono_ms,
+			    &counts->lag[p], &counts->lag_ms[p]))
+			counts->lag[p] = counts->lag_ms[p] = -1;
+	}
+	pthread_mutex_unlock(&counters->lock);
 }
 
-static void write_gauge(FILE *out, const char *name, const char *help, uint64_t value)
+static const char *const partitions[EVENT_PARTITIONS] = { "0", "1" };
+
+/* Of a type the consumer does not know, it knows no service either. */
+static const char *service_of(enum event_type type)
 {
-	write_number(out, "gauge", name, help, value);
+	return type == EVENT_OTHER ? event_type_name(type) : event_service(type);
 }
 
 static void write_events(FILE *out, const struct counts *c)
 {
-	fputs("# HELP metrics_consumer_events_total Events written to the journal.\n"
-	      "# TYPE metrics_consumer_events_total counter\n",
-		out);
-	for (int type = 0; type < EVENT_TYPES; type++) {
+	static const char name[] = "metrics_consumer_events_total";
+
+	metrics_begin(out, name, METRICS_COUNTER, "Events written to the journal.");
+	for (enum event_type type = 0; type < EVENT_TYPES; type++) {
 		for (int p = 0; p < EVENT_PARTITIONS; p++)
-			fprintf(out,
-				"metrics_consumer_events_total{type=\"%s\",partition=\"%d\"} "
-				"%" PRIu64 "\n",
-				event_type_name((enum event_type)type), p, c->ever.events[type][p]);
+			metrics_whole(out, name,
+				METRICS_LABELS({ "type", event_type_name(type) },
+					{ "service", service_of(type) },
+					{ "partition", partitions[p] }),
+				c->ever.events[type][p]);
 	}
 }
 
 static void write_dead(FILE *out, const struct counts *c)
 {
-	fputs("# HELP metrics_consumer_dead_letters_total Records put aside.\n"
-	      "# TYPE metrics_consumer_dead_letters_total counter\n",
-		out);
+	static const char name[] = "metrics_consumer_dead_letters_total";
+
+	metrics_begin(out, name, METRICS_COUNTER, "Records put aside.");
 	for (int reason = EVENT_SOUND + 1; reason < DEAD_REASONS; reason++)
-		fprintf(out, "metrics_consumer_dead_letters_total{reason=\"%s\"} %" PRIu64 "\n",
-			dead_letter_reason(reason), c->ever.dead[reason]);
+		metrics_whole(out, name, METRICS_LABELS({ "reason", dead_letter_reason(reason) }),
+			c->ever.dead[reason]);
 }
 
 static void write_lag(FILE *out, const struct counts *c)
 {
-	fputs("# HELP metrics_consumer_lag_messages Records behind the partition's end.\n"
-	      "# TYPE metrics_consumer_lag_messages gauge\n",
-		out);
+	static const char messages[] = "metrics_consumer_lag_messages";
+	static const char seconds[] = "metrics_consumer_lag_seconds";
+
+	metrics_begin(out, messages, METRICS_GAUGE,
+		"Records of the partition that are not in the journal; no sample where its end is "
+		"not known.");
 	for (int p = 0; p < EVENT_PARTITIONS; p++) {
 		if (c->lag[p] >= 0)
-			fprintf(out,
-				"metrics_consumer_lag_messages{partition=\"%d\"} %" PRId64 "\n", p,
-				c->lag[p]);
+			metrics_whole(out, messages, METRICS_LABELS({ "partition", partitions[p] }),
+				(uint64_t)c->lag[p]);
 	}
+	metrics_begin(out, seconds, METRICS_GAUGE,
+		"For how long the oldest of them has waited: since Kafka took it, or, where it was "
+		"not fetched yet, since the partition's end was seen behind it.");
+	for (int p = 0; p < EVENT_PARTITIONS; p++) {
+		if (c->lag[p] >= 0)
+			metrics_real(out, seconds, METRICS_LABELS({ "partition", partitions[p] }),
+				(double)c->lag_ms[p] / 1000);
+	}
+}
+
+static void write_times(FILE *out, const struct counts *c)
+{
+	metrics_begin(out, "metrics_consumer_delay_seconds", METRICS_HISTOGRAM,
+		"From an event's time to its line's.");
+	metrics_histogram(
+		out, "metrics_consumer_delay_seconds", NULL, &counts_delay_scale, &c->delay_ms);
+	metrics_begin(out, "metrics_consumer_journal_sync_seconds", METRICS_HISTOGRAM,
+		"How long a sync of the journal took.");
+	metrics_histogram(out, "metrics_consumer_journal_sync_seconds", NULL, &journal_sync_scale,
+		&c->sync_us);
 }
 
 void counts_write_metrics(const struct counts *c, FILE *out)
 {
 	write_events(out, c);
-	write_counter(out, "repeats_dropped_total", "Records known already.", c->repeats);
+	metrics_counter(out, "metrics_consumer_repeats_dropped_total", "Records known already.",
+		c->repeats);
 	write_dead(out, c);
-	write_counter(out, "late_total", "Events that filled a missing place.", c->late);
-	write_counter(
-		out, "misplaced_total", "Events on the other service's partition.", c->misplaced);
-	write_counter(out, "nameless_total", "Events without source and number.", c->nameless);
-	write_counter(out, "untracked_total", "Events of a source beyond the bound.", c->untracked);
-	write_counter(
-		out, "holes_total", "Times that Kafka no longer had our offset.", c->ever.holes);
-	write_counter(out, "topic_replaced_total", "Times that the topic was cut or made anew.",
-		c->ever.replaced);
-	write_counter(out, "number_holes_total", "Times that numbers of a source were passed over.",
-		c->ever.number_holes);
-	write_counter(out, "second_reads_total", "Readings from the last line again for that.",
-		c->second_reads);
-	write_gauge(out, "missing_numbers", "Numbers passed over and not filled yet.", c->missing);
-	write_gauge(out, "group_ahead", "1: the group knew more than the journal at the start.",
-		c->group_ahead);
+	metrics_counter(
+		out, "metrics_consumer_late_total", "Events that filled a missing place.", c->late);
+	metrics_counter(out, "metrics_consumer_misplaced_total",
+		"Events on the other service's partition.", c->misplaced);
+	metrics_counter(out, "metrics_consumer_nameless_total", "Events without source and number.",
+		c->nameless);
+	metrics_counter(out, "metrics_consumer_untracked_total",
+		"Events of a source beyond the bound.", c->untracked);
+	metrics_counter(out, "metrics_consumer_holes_total",
+		"Times that Kafka no longer had our offset.", c->ever.holes);
+	metrics_counter(out, "metrics_consumer_topic_replaced_total",
+		"Times that the topic was cut or made anew.", c->ever.replaced);
+	metrics_counter(out, "metrics_consumer_number_holes_total",
+		"Times that numbers of a source were passed over.", c->ever.number_holes);
+	metrics_counter(out, "metrics_consumer_second_reads_total",
+		"Readings from the last line again for that.", c->second_reads);
+	metrics_gauge(out, "metrics_consumer_missing_numbers",
+		"Numbers passed over and not filled yet.", c->missing);
+	metrics_gauge(out, "metrics_consumer_group_ahead",
+		"1: the group knew more than the journal at the start.", c->group_ahead);
 	write_lag(out, c);
-	write_counter(
-		out, "journal_bytes_total", "Bytes written to the journal.", c->journal_bytes);
+	write_times(out, c);
+	metrics_counter(out, "metrics_consumer_journal_bytes_total",
+		"Bytes written to the journal.", c->journal_bytes);
 }
 
 void counts_write_totals(const struct counts *c, FILE *out)

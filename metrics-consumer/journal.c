@@ -87,7 +87,12 @@ bool journal_write(struct journal *journal, const char *lines, size_t length, st
 
 bool journal_sync(struct journal *journal, struct fail *fail)
 {
-	return append_file_sync(&journal->file, fail);
+	const int64_t began_us = clock_mono_us();
+	const bool done = append_file_sync(&journal->file, fail);
+
+	histogram_add(
+		&journal->sync_us, &journal_sync_scale, (uint64_t)(clock_mono_us() - began_us));
+	return done;
 }
 
 int journal_sync_wait(const struct journal *journal, int64_t sync_ms)

@@ -17,10 +17,16 @@
 #include "metrics-consumer/checkpoint.h"
 #include "metrics-consumer/line.h"
 #include "process/fail.h"
+#include "process/histogram.h"
 
 #define JOURNAL_ROTATE_BYTES_MIN 4096
 #define JOURNAL_CHECKPOINT_MS    10000 /* between two checkpoints */
 #define JOURNAL_AGAIN_MS         10000 /* until what was put off is tried again */
+
+/* 50 us to 6.6 s */
+static const struct histogram_scale journal_sync_scale = {
+	.first = 50, .per_second = 1000000, .bounds = 18
+};
 
 struct journal_settings {
 	int64_t rotate_bytes; /* the file is rotated from this size on; 0: never */
@@ -43,6 +49,7 @@ struct journal {
 	int64_t checkpoint_at; /* monotonic ms; no checkpoint is due before */
 	int64_t rotate_at;     /* no rotation */
 	struct archive *archive;
+	struct histogram sync_us; /* how long journal_sync took */
 };
 
 /* Takes the lock for the journal at @path. FAIL_OWNED: another process has it. */

@@ -8,6 +8,7 @@
 
 #include "http/health.h"
 #include "metrics-consumer/consumer.h"
+#include "metrics-consumer/ends.h"
 #include "metrics-consumer/redrive.h"
 #include "metrics-consumer/verify.h"
 #include "process/clock.h"
@@ -201,6 +202,7 @@ static bool consume(const struct settings *s, struct journal *journal, struct co
 		.next = place.progress.next };
 	struct printer *printer = NULL;
 	struct topic *topic;
+	struct ends *ends;
 	bool done = false;
 
 	if (!place_open(&place, &dead, fail))
@@ -214,6 +216,8 @@ static bool consume(const struct settings *s, struct journal *journal, struct co
 	page_show_printer(page, printer);
 	if (!topic_open(&topic, &kafka, s->group, fail))
 		goto stop_printer;
+	if (!ends_start(&ends, topic, counters, fail))
+		goto close_topic;
 
 	done = consumer_run(&(struct consumer_parts){ .topic = topic,
 				    .journal = journal,
@@ -224,6 +228,8 @@ static bool consume(const struct settings *s, struct journal *journal, struct co
 				    .page = page,
 				    .sync_ms = s->sync_ms },
 		fail);
+	ends_stop(&ends);
+close_topic:
 	topic_close(&topic);
 stop_printer:
 	page_show_printer(page, NULL);

@@ -1,9 +1,10 @@
 #include "metrics-consumer/page.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "http/metrics.h"
+#include "kafka/client/statistics.h"
+#include "process/metrics.h"
 
 static bool check_holds(struct page *page, enum page_check check, char why[HEALTH_TEXT_MAX])
 {
@@ -43,33 +44,25 @@ static void write_printer(struct page *page, FILE *out)
 {
 	pthread_mutex_lock(&page->lock);
 	if (page->printer)
-		fprintf(out,
-			"# HELP metrics_consumer_print_dropped_total Lines standard output "
-			"missed.\n"
-			"# TYPE metrics_consumer_print_dropped_total counter\n"
-			"metrics_consumer_print_dropped_total %" PRIu64 "\n",
-			printer_dropped(page->printer));
+		metrics_counter(out, "metrics_consumer_print_dropped_total",
+			"Lines standard output missed.", printer_dropped(page->printer));
 	pthread_mutex_unlock(&page->lock);
+}
+
+static void write_metrics(void *context, FILE *out)
+{
+	struct page *const page = context;
+	struct counts counts;
+
+	counters_read(page->counters, &counts);
+	counts_write_metrics(&counts, out);
+	write_printer(page, out);
+	kafka_statistics_write(out);
 }
 
 static void get_metrics(struct http_request *request, void *context)
 {
-	struct page *const page = context;
-	struct counts counts;
-	char *text = NULL;
-	size_t length;
-	FILE *const out = open_memstream(&text, &length);
-
-	if (out) {
-		counters_read(page->counters, &counts);
-		counts_write_metrics(&counts, out);
-		write_printer(page, out);
-	}
-	if (!out || fclose(out) != 0)
-		http_answer_problem(request, 500, NULL, "out of memory");
-	else
-		http_answer_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text);
-	free(text);
+	http_answer_metrics(request, "metrics-consumer", write_metrics, context);
 }
 
 static const struct http_route routes[] = {

@@ -17,7 +17,6 @@ bool place_open(struct place *place, struct dead_letter *dead, struct fail *fail
 	place->lines = malloc(place->room);
 	for (int32_t p = 0; p < EVENT_PARTITIONS; p++) {
 		place->progress.next[p] = TOPIC_EARLIEST;
-		place->progress.counts.lag[p] = -1;
 		place->progress.anchor[p].offset = -1;
 		resume_init(&place->resume[p], p);
 	}
@@ -210,6 +209,8 @@ static uint32_t add_line(struct place *place, const rd_kafka_message_t *record,
 	place->length += line_write(&place->second, &line, place->lines + place->length);
 	set_anchor(&place->progress.anchor[record->partition], record->offset, line.source,
 		line.source_length, line.id, checksum);
+	histogram_add(&place->progress.counts.delay_ms, &counts_delay_scale,
+		line.delay_ms > 0 ? (uint64_t)line.delay_ms : 0); /* clocks may differ */
 	count_event(place, record, decoded->type);
 	return checksum;
 }

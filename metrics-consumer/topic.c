@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "kafka/client/statistics.h"
 #include "process/clock.h"
 #include "process/log.h"
 #include "process/stop.h"
@@ -22,9 +23,11 @@ struct topic {
 	const struct kafka_settings *kafka;
 	const char *group;
 	rd_kafka_t *client;
-	rd_kafka_queue_t *queue;
-	int wake;  /* eventfd: readable when the queue was empty and is not */
-	bool full; /* the last batch was: there may be more without a new wake-up */
+	rd_kafka_queue_t *queue; /* records, and errors in the place of one */
+	rd_kafka_queue_t
+		*calls; /* what our callbacks are told; served also where nothing is taken */
+	int wake;       /* eventfd: readable when one of them was empty and is not */
+	bool full;      /* the last batch was: there may be more without a new wake-up */
 	/* The queue's bounds as librdkafka has them; and whether it was near one since librdkafka
 	 * was last made to look again. */
 	size_t queue_records, queue_bytes;
@@ -122,6 +125,7 @@ static bool make_client(struct topic *t, const char *group, struct fail *fail)
 	rd_kafka_conf_set_opaque(conf, t);
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
+	kafka_statistics_ask(conf, t->kafka->passed);
 	t->client = kafka_client_new(RD_KAFKA_CONSUMER, conf, fail);
 	return t->client != NULL;
 }
@@ -144,10 +148,11 @@ bool topic_open(struct topic **topic, const struct kafka_settings *kafka, const 
 	}
 	if (!make_client(t, group, fail))
 		goto close_wake;
-	rd_kafka_poll_set_consumer(t->client);
 	t->queue = rd_kafka_queue_get_consumer(t->client);
-	assert(t->queue);
+	t->calls = rd_kafka_queue_get_main(t->client);
+	assert(t->queue && t->calls);
 	rd_kafka_queue_io_event_enable(t->queue, t->wake, &one, sizeof(one));
+	rd_kafka_queue_io_event_enable(t->calls, t->wake, &one, sizeof(one));
 	*topic = t;
 	return true;
 
@@ -167,7 +172,9 @@ void topic_close(struct topic **topic)
 	if (t->answers)
 		rd_kafka_queue_destroy(t->answers);
 	*topic = NULL;
+	rd_kafka_queue_io_event_enable(t->calls, -1, NULL, 0);
 	rd_kafka_queue_io_event_enable(t->queue, -1, NULL, 0);
+	rd_kafka_queue_destroy(t->calls);
 	rd_kafka_queue_destroy(t->queue);
 	if (!kafka_client_destroy(&t->client))
 		return; /* the process ends now, and what the client may still use ends with it */
@@ -175,8 +182,14 @@ void topic_close(struct topic **topic)
 	free(t);
 }
 
+void topic_serve(struct topic *t)
+{
+	rd_kafka_poll(t->client, 0);
+}
+
 bool topic_check(struct topic *t, int wait_ms, struct fail *fail)
 {
+	topic_serve(t);
 	if (!kafka_topic_check(t->client, t->kafka->topic, EVENT_PARTITIONS, wait_ms, fail))
 		return false;
 	t->away = false;
@@ -218,6 +231,7 @@ size_t topic_take(struct topic *t, rd_kafka_message_t *batch[static TOPIC_BATCH_
 	const ssize_t count = rd_kafka_consume_batch_queue(t->queue, 0, batch, TOPIC_BATCH_MAX);
 	size_t bytes = 0;
 
+	topic_serve(t);
 	assert(count >= 0);
 	t->full = count == TOPIC_BATCH_MAX;
 	for (ssize_t i = 0; i < count; i++)
@@ -245,6 +259,22 @@ static bool wait_for_wake(struct topic *t, int wait_ms)
 	return true;
 }
 
+int64_t topic_end(struct topic *t, int32_t partition)
+{
+	int64_t low, high;
+
+	if (rd_kafka_get_watermark_offsets(t->client, t->kafka->topic, partition, &low, &high) !=
+		RD_KAFKA_RESP_ERR_NO_ERROR)
+		return -1;
+	return high < 0 ? -1 : high;
+}
+
+/* Whether the partition's end, as last heard of, is behind @next. */
+static bool is_behind(struct topic *t, const rd_kafka_topic_partition_t *next)
+{
+	return next->offset != TOPIC_EARLIEST && topic_end(t, next->partition) > next->offset;
+}
+
 /* librdkafka before 2.2 that found its queue full looks at it again up to a second later,
  * however soon it is empty. A seek to where we are makes it look at once. */
 static void look_again(struct topic *t, const int64_t next[static EVENT_PARTITIONS])
@@ -253,9 +283,7 @@ static void look_again(struct topic *t, const int64_t next[static EVENT_PARTITIO
 
 	t->was_full = false;
 	for (int i = list->cnt - 1; i >= 0; i--) {
-		const rd_kafka_topic_partition_t *const p = &list->elems[i];
-
-		if (p->offset == TOPIC_EARLIEST || topic_lag(t, p->partition, p->offset) <= 0)
+		if (!is_behind(t, &list->elems[i]))
 			(void)rd_kafka_topic_partition_list_del_by_idx(list, i);
 	}
 	if (list->cnt > 0) /* without a wait it only asks, and there is nothing to learn */
@@ -383,40 +411,15 @@ bool topic_commit(struct topic *t, const int64_t next[static EVENT_PARTITIONS],
 void topic_commit_finish(struct topic *t, int wait_ms)
 {
 	const int64_t deadline = clock_mono_ms() + wait_ms;
-	rd_kafka_message_t *batch[64];
-	struct pollfd on = { .fd = t->wake, .events = POLLIN };
-	uint64_t wakes;
-	ssize_t count;
 	int64_t left;
 
-	while (t->committing && (left = deadline - clock_mono_ms()) > 0) {
-		count = rd_kafka_consume_batch_queue(t->queue, 0, batch, 64); /* calls on_commit */
-		for (ssize_t i = 0; i < count; i++)
-			rd_kafka_message_destroy(batch[i]);
-		if (t->committing && count <= 0 && poll(&on, 1, (int)left) > 0)
-			(void)!read(t->wake, &wakes, sizeof(wakes));
-	}
+	while (t->committing && (left = deadline - clock_mono_ms()) > 0)
+		rd_kafka_poll(t->client, (int)left); /* calls on_commit */
 }
 
-int64_t topic_end(struct topic *t, int32_t partition)
+bool topic_ask_bounds(struct topic *t, int32_t partition, int wait_ms, int64_t *first, int64_t *end,
+	struct fail *fail)
 {
-	int64_t low, high;
-
-	if (rd_kafka_get_watermark_offsets(t->client, t->kafka->topic, partition, &low, &high) !=
-		RD_KAFKA_RESP_ERR_NO_ERROR)
-		return -1;
-	return high < 0 ? -1 : high;
-}
-
-int64_t topic_lag(struct topic *t, int32_t partition, int64_t next)
-{
-	int64_t low, high;
-
-	if (rd_kafka_get_watermark_offsets(t->client, t->kafka->topic, partition, &low, &high) !=
-			RD_KAFKA_RESP_ERR_NO_ERROR ||
-		high < 0)
-		return -1;
-	if (next == TOPIC_EARLIEST)
-		next = low > 0 ? low : 0;
-	return high > next ? high - next : 0;
+	return kafka_partition_bounds(
+		t->client, t->kafka->topic, partition, wait_ms, first, end, fail);
 }

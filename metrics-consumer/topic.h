@@ -2,7 +2,7 @@
  * batches, and told afterwards how far we are.
  *
  * The group is a name under which offsets are stored for lag tools; nobody joins it, and what is
- * read from it decides nothing. One thread. */
+ * read from it decides nothing. One thread, but for topic_ask_bounds. */
 #ifndef METRICS_CONSUMER_TOPIC_H
 #define METRICS_CONSUMER_TOPIC_H
 
@@ -41,6 +41,9 @@ size_t topic_take(struct topic *topic, rd_kafka_message_t *batch[static TOPIC_BA
 /* Waits until there may be something to take, a stop is wished, or @wait_ms are over. @next are
  * the positions behind what was taken. */
 void topic_wait(struct topic *topic, const int64_t next[static EVENT_PARTITIONS], int wait_ms);
+/* Where nothing is taken for long: librdkafka keeps what it has to say until this. topic_take and
+ * topic_check do it, too. */
+void topic_serve(struct topic *topic);
 /* All brokers went away, and none has answered since. */
 bool topic_is_away(const struct topic *topic);
 
@@ -57,13 +60,14 @@ bool topic_group_answer(struct topic *topic, int64_t next[static EVENT_PARTITION
  * sent. */
 bool topic_commit(struct topic *topic, const int64_t next[static EVENT_PARTITIONS],
 	const int64_t line[static EVENT_PARTITIONS], const char *journal, int64_t synced);
-/* Waits at most @wait_ms for the answer to it. Records that come meanwhile are thrown away, so
- * this is the last thing before topic_close. */
+/* Waits at most @wait_ms for the answer to it. */
 void topic_commit_finish(struct topic *topic, int wait_ms);
 
 /* The partition's end as last heard of; -1: not known. */
 int64_t topic_end(struct topic *topic, int32_t partition);
-/* Records from @next to that end; -1: not known. */
-int64_t topic_lag(struct topic *topic, int32_t partition, int64_t next);
+/* Asks the partition's leader for the offset of its first record, and for the one behind its last;
+ * waits at most @wait_ms for each. FAIL_RETRY where it does not answer. Any thread. */
+bool topic_ask_bounds(struct topic *topic, int32_t partition, int wait_ms, int64_t *first,
+	int64_t *end, struct fail *fail);
 
 #endif

@@ -119,6 +119,22 @@ void outbox_status_read(struct outbox *o, struct outbox_status *status)
 	status->last = n.last;
 	status->published = n.acknowledged;
 	status->waiting = n.last - n.acknowledged;
+	status->max_rows = o->options.max_rows;
+}
+
+static bool take_time(void *context, const struct row *row)
+{
+	*(int64_t *)context = row->at_ms;
+	return false;
+}
+
+bool outbox_oldest(struct outbox *o, struct db *reader, int64_t *at_ms, struct fail *fail)
+{
+	const struct progress_numbers n = progress_read(&o->progress);
+
+	*at_ms = -1;
+	return n.acknowledged >= n.last ||
+	       rows_read(reader, n.acknowledged + 1, 1, take_time, at_ms, fail);
 }
 
 bool outbox_holds(struct outbox *outbox, char why[RELAY_WHY_MAX])

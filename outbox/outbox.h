@@ -20,6 +20,7 @@ struct outbox_options {      /* borrowed until outbox_close */
 struct outbox_status {
 	char source[ROWS_SOURCE_MAX];
 	int64_t last, published, waiting; /* sequence numbers, and how many rows wait */
+	int64_t max_rows;                 /* how many may */
 };
 
 struct outbox;
@@ -34,6 +35,9 @@ bool outbox_start(struct outbox *outbox, writer_apply *apply, void *service, str
 /* False where the queue is full or closed: the command was not taken. Any thread. */
 bool outbox_put(struct outbox *outbox, struct command *command);
 void outbox_status_read(struct outbox *outbox, struct outbox_status *status);
+/* When the oldest event that waits for Kafka was committed, wall clock; -1: none waits. @reader is
+ * the caller's connection to the store. Any thread. */
+bool outbox_oldest(struct outbox *outbox, struct db *reader, int64_t *at_ms, struct fail *fail);
 /* True if events flow to Kafka, or why not. Any thread. */
 bool outbox_holds(struct outbox *outbox, char why[RELAY_WHY_MAX]);
 /* True if the relay ended by itself: outbox_stop says why. Any thread. */

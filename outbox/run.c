@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kafka/client/headers.h"
+#include "kafka/client/statistics.h"
 #include "outbox/resume.h"
 #include "outbox/rows.h"
 #include "process/clock.h"
@@ -182,6 +183,7 @@ static bool open_producer(struct run *r, struct fail *fail)
 	rd_kafka_conf_set_opaque(conf, r);
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
 	rd_kafka_conf_set_error_cb(conf, on_error);
+	kafka_statistics_ask(conf, r->options->kafka.passed);
 	r->producer = kafka_client_new(RD_KAFKA_PRODUCER, conf, fail);
 	if (!r->producer)
 		return false;

@@ -6,28 +6,33 @@
 
 static _Atomic int64_t fixed_ms;
 
-static int64_t read_ms(clockid_t id)
+static int64_t read_us(clockid_t id)
 {
 	const int64_t fixed = atomic_load(&fixed_ms);
 	struct timespec now;
 	int error;
 
 	if (fixed != 0)
-		return fixed;
+		return fixed * 1000;
 	error = clock_gettime(id, &now);
 	assert(error == 0); /* both clocks exist on every Linux */
 	(void)error;
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 int64_t clock_wall_ms(void)
 {
-	return read_ms(CLOCK_REALTIME);
+	return read_us(CLOCK_REALTIME) / 1000;
 }
 
 int64_t clock_mono_ms(void)
 {
-	return read_ms(CLOCK_MONOTONIC) + 1;
+	return clock_mono_us() / 1000;
+}
+
+int64_t clock_mono_us(void)
+{
+	return read_us(CLOCK_MONOTONIC) + 1000;
 }
 
 void clock_set(int64_t wall_ms)

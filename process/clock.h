@@ -18,6 +18,8 @@ extern "C" {
 int64_t clock_wall_ms(void);
 /* Milliseconds since some fixed moment; never goes back, above 0. */
 int64_t clock_mono_ms(void);
+/* The same in microseconds. */
+int64_t clock_mono_us(void);
 
 /* Writes `2025-07-08T19:15:32.481Z` (RFC 3339, UTC). Years 0001 to 9999. */
 void clock_text(int64_t wall_ms, char out[CLOCK_TEXT_MAX]);

@@ -1,8 +1,9 @@
 #include "service/routes.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
+#include "http/metrics.h"
+#include "kafka/client/statistics.h"
+#include "process/clock.h"
+#include "process/metrics.h"
 #include "service/once.h"
 
 const struct field_names service_names = {
@@ -73,26 +74,48 @@ static void handle_outbox(struct http_request *request, void *context)
 			"waiting", (json_int_t)status.waiting));
 }
 
-/* Prometheus text format 0.0.4. */
+static void write_oldest(struct service *service, const struct metrics_label *labels, FILE *out)
+{
+	static const char name[] = "outbox_oldest_row_seconds";
+	struct fail fail = { 0 };
+	int64_t at_ms, waited_ms = 0;
+	const bool good =
+		outbox_oldest(service_outbox(service), service_read_begin(service), &at_ms, &fail);
+
+	service_read_end(service);
+	metrics_begin(out, name, METRICS_GAUGE,
+		"For how long the oldest event that waits for Kafka has waited.");
+	if (good && at_ms >= 0)
+		waited_ms = clock_wall_ms() - at_ms;
+	if (good)
+		metrics_real(out, name, labels, waited_ms > 0 ? (double)waited_ms / 1000 : 0);
+}
+
+static void write_metrics(void *context, FILE *out)
+{
+	struct service *const service = context;
+	struct outbox_status status;
+
+	outbox_status_read(service_outbox(service), &status);
+	const struct metrics_label *const labels = METRICS_LABELS({ "source", status.source });
+
+	metrics_begin(out, "outbox_events_total", METRICS_COUNTER, "Events committed.");
+	metrics_whole(out, "outbox_events_total", labels, (uint64_t)status.last);
+	metrics_begin(
+		out, "outbox_published_total", METRICS_COUNTER, "Events acknowledged by Kafka.");
+	metrics_whole(out, "outbox_published_total", labels, (uint64_t)status.published);
+	metrics_begin(out, "outbox_waiting_rows", METRICS_GAUGE, "Events that wait for Kafka.");
+	metrics_whole(out, "outbox_waiting_rows", labels, (uint64_t)status.waiting);
+	metrics_begin(out, "outbox_max_rows", METRICS_GAUGE,
+		"How many may wait before requests are refused.");
+	metrics_whole(out, "outbox_max_rows", labels, (uint64_t)status.max_rows);
+	write_oldest(service, labels, out);
+	kafka_statistics_write(out);
+}
+
 static void handle_metrics(struct http_request *request, void *context)
 {
-	struct outbox_status status;
-	char text[1024];
-
-	outbox_status_read(service_outbox(context), &status);
-	(void)snprintf(text, sizeof(text),
-		"# HELP outbox_events_total Events committed.\n"
-		"# TYPE outbox_events_total counter\n"
-		"outbox_events_total{source=\"%s\"} %" PRId64 "\n"
-		"# HELP outbox_published_total Events acknowledged by Kafka.\n"
-		"# TYPE outbox_published_total counter\n"
-		"outbox_published_total{source=\"%s\"} %" PRId64 "\n"
-		"# HELP outbox_waiting_rows Events that wait for Kafka.\n"
-		"# TYPE outbox_waiting_rows gauge\n"
-		"outbox_waiting_rows{source=\"%s\"} %" PRId64 "\n",
-		status.source, status.last, status.source, status.published, status.source,
-		status.waiting);
-	http_answer_text(request, 200, "text/plain; version=0.0.4", text);
+	http_answer_metrics(request, service_program(context), write_metrics, context);
 }
 
 const struct http_route common_routes[COMMON_ROUTES] = {

@@ -8,6 +8,7 @@
 extern const struct http_route common_routes[COMMON_ROUTES];
 
 struct outbox *service_outbox(struct service *service);
+const char *service_program(const struct service *service);
 /* As the definition's `describe`. */
 unsigned service_describe(struct service *service, const struct command *command, json_t **body);
 

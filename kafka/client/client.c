@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "kafka/client/statistics.h"
 #include "process/clock.h"
 #include "process/log.h"
 #include "process/stop.h"
@@ -237,6 +238,8 @@ bool kafka_client_destroy(rd_kafka_t **client)
 	struct ending *const e = calloc(1, sizeof(*e));
 	bool ended = *client == NULL;
 
+	if (*client)
+		kafka_statistics_forget(rd_kafka_name(*client));
 	if (e && *client) {
 		e->client = *client;
 		ended = end(e);

@@ -179,15 +179,17 @@ static void every_record_finds_its_place(void **state)
 	flow_wait_ready(f, 200, "\"ready\":true");
 	flow_wait_lines(f, 8);
 	assert_one_of_each(f);
-	assert_metric(
-		f, "metrics_consumer_events_total{type=\"cart_item_added\",partition=\"0\"} 4\n");
-	assert_metric(f, "metrics_consumer_events_total{type=\"sku_created\",partition=\"1\"} 1\n");
-	assert_metric(f, "metrics_consumer_events_total{type=\"other\",partition=\"0\"} 2\n");
+	assert_metric(f, "metrics_consumer_events_total{type=\"cart_item_added\",service=\"cart\","
+			 "partition=\"0\"} 4\n");
+	assert_metric(f, "metrics_consumer_events_total{type=\"sku_created\",service=\"stock\","
+			 "partition=\"1\"} 1\n");
+	assert_metric(f, "metrics_consumer_events_total{type=\"other\",service=\"other\",partition="
+			 "\"0\"} 2\n");
 	assert_metric(f, "metrics_consumer_repeats_dropped_total 2\n");
 	assert_metric(f, "metrics_consumer_dead_letters_total{reason=\"not_json\"} 2\n");
 	assert_metric(f, "metrics_consumer_misplaced_total 1\n");
 	assert_metric(f, "metrics_consumer_nameless_total 1\n");
-	assert_metric(f, "metrics_consumer_lag_messages{partition=\"0\"} 0\n");
+	wait_metric(f, "metrics_consumer_lag_messages{partition=\"0\"} 0\n");
 	assert_int_equal(flow_end(&f->child), 0);
 	assert_has(f, flow_err(f), "stopped taken=12 journaled=8 copies=2 dead_letters=2 ", 1);
 
