@@ -105,8 +105,8 @@ static bool ask(struct stock_question *q, struct add_item *item)
 	item->known = status == 200 && read_level(&answer, item->sku, &item->level);
 	if (item->known || (status == 404 && says_no(&answer, item->sku)))
 		return true;
-	log_repeating(&q->repeat, LOG_WARNING, "question", "stock does not answer url=%s: %s", url,
-		code == CURLE_OK ? "not a level" : curl_easy_strerror(code));
+	log_repeating(&q->repeat, LOG_WARNING, "question", "stock does not answer: %s url=%s",
+		code == CURLE_OK ? "not a level" : curl_easy_strerror(code), url);
 	return false;
 }
 

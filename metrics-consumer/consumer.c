@@ -204,8 +204,8 @@ static void note_error(struct consumer *c, const rd_kafka_message_t *record)
 
 	if (record->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
 		return;
-	log_repeating(&c->erring, LOG_WARNING, "consumer", "partition=%" PRId32 " %s: %s", p,
-		rd_kafka_err2name(record->err), rd_kafka_message_errstr(record));
+	log_repeating(&c->erring, LOG_WARNING, "consumer", "%s: %s partition=%" PRId32,
+		rd_kafka_err2name(record->err), rd_kafka_message_errstr(record), p);
 	if (p < 0 || p >= EVENT_PARTITIONS)
 		return;
 	c->trouble_at[p] = clock_mono_ms();

@@ -82,9 +82,9 @@ bool outbox_start(struct outbox *o, writer_apply *apply, void *service, struct f
 		.rewound = wake_writer,
 		.rewound_context = &o->queue };
 
-	log_info("outbox", "open store=%s source=%s last=%" PRId64 " published=%" PRId64 "%s",
-		o->options.store, o->writer.state.source, o->writer.state.last,
-		o->writer.state.acknowledged, o->writer.state.last == 0 ? " (new)" : "");
+	log_info("outbox", "open%s store=%s source=%s last=%" PRId64 " published=%" PRId64,
+		o->writer.state.last == 0 ? " (new)" : "", o->options.store, o->writer.state.source,
+		o->writer.state.last, o->writer.state.acknowledged);
 	if (!relay_start(&o->relay, &relay, fail))
 		return false;
 	o->writer.db = o->db;

@@ -10,9 +10,12 @@
 #include "process/clock.h"
 
 #define REPEAT_EVERY_MS 60000
+#define LOG_JSON_MAX    (7 * LOG_LINE_MAX) /* a byte may become six */
 
 static const char *const names[] = { "debug", "info", "warning", "error" };
+static const char *const formats[] = { "text", "json" };
 static _Atomic enum log_level lowest = LOG_INFO;
+static _Atomic enum log_format shape = LOG_TEXT;
 
 void log_level_set(enum log_level level)
 {
@@ -30,6 +33,22 @@ bool log_level_parse(const char *name, enum log_level *level)
 	return false;
 }
 
+void log_format_set(enum log_format format)
+{
+	atomic_store(&shape, format);
+}
+
+bool log_format_parse(const char *name, enum log_format *format)
+{
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		if (strcmp(name, formats[i]) == 0) {
+			*format = (enum log_format)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* A line break inside a message would make two lines of it. */
 static void flatten(char *text)
 {
@@ -39,30 +58,40 @@ static void flatten(char *text)
 	}
 }
 
+static size_t text_line(
+	char *out, size_t size, const char *time, const char *level, const char *room, char *text)
+{
+	int length;
+
+	flatten(text);
+	length = snprintf(out, size, "%s %s %s %s\n", time, level, room, text);
+	if (length <= 0)
+		return 0;
+	if ((size_t)length < size)
+		return (size_t)length;
+	out[size - 2] = '\n';
+	return size - 1;
+}
+
 static void write_line(enum log_level level, const char *room, const char *suffix,
 	const char *format, va_list args)
 {
 	char time[CLOCK_TEXT_MAX];
-	char message[LOG_LINE_MAX];
-	char line[LOG_LINE_MAX + 128];
-	int length;
+	char text[LOG_LINE_MAX + 64], line[LOG_JSON_MAX];
+	size_t length;
 
 	if (level < atomic_load(&lowest))
 		return;
-	if (vsnprintf(message, sizeof(message), format, args) < 0)
-		strcpy(message, "(no text)");
-	flatten(message);
+	if (vsnprintf(text, LOG_LINE_MAX, format, args) < 0)
+		strcpy(text, "(no text)");
+	length = strlen(text);
+	(void)snprintf(text + length, sizeof(text) - length, "%s", suffix);
 	clock_text(clock_wall_ms(), time);
-	length = snprintf(
-		line, sizeof(line), "%s %s %s %s%s\n", time, names[level], room, message, suffix);
-	if (length <= 0)
-		return;
-	if ((size_t)length >= sizeof(line)) {
-		length = sizeof(line) - 1;
-		line[length - 1] = '\n';
-	}
+	length = atomic_load(&shape) == LOG_JSON
+			 ? log_json(line, sizeof(line), time, names[level], room, text)
+			 : text_line(line, LOG_LINE_MAX + 128, time, names[level], room, text);
 	/* The log is the last resort: where it cannot be written nobody can be told. */
-	while (write(STDERR_FILENO, line, (size_t)length) < 0 && errno == EINTR)
+	while (write(STDERR_FILENO, line, length) < 0 && errno == EINTR)
 		;
 }
 
