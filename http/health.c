@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ASK_MS 3000L
+#define ASK_MS 3000
 
 void health_answer_live(struct http_request *request)
 {
@@ -29,8 +29,25 @@ void health_answer_ready(struct http_request *request, const struct health_check
 		json_pack("{s:b, s:o}", "ready", (int)ready, "checks", states));
 }
 
-int health_ask(const char *address, int64_t port)
+struct said {
+	char *text;
+	size_t length, room;
+};
+
+static size_t take(char *bytes, size_t size, size_t count, void *context)
 {
+	struct said *const said = context;
+	const size_t length = size * count, left = said->room - said->length;
+	const size_t taken = length < left ? length : left;
+
+	memcpy(said->text + said->length, bytes, taken);
+	said->length += taken;
+	return length; /* the rest is not wanted */
+}
+
+long health_look(const char *address, int64_t port, int wait_ms, char *said, size_t size)
+{
+	struct said answer = { said, 0, size - 1 };
 	char url[128];
 	CURL *const curl = curl_easy_init();
 	CURLcode code;
@@ -42,21 +59,33 @@ int health_ask(const char *address, int64_t port)
 	const bool six = strchr(host, ':') != NULL;
 
 	if (!curl) {
-		fputs("out of memory\n", stderr);
-		return 1;
+		(void)snprintf(said, size, "out of memory");
+		return 0;
 	}
 	(void)snprintf(url, sizeof(url), "http://%s%.45s%s:%lld/readyz", six ? "[" : "", host,
 		six ? "]" : "", (long long)port);
 	(void)curl_easy_setopt(curl, CURLOPT_URL, url);
-	(void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ASK_MS);
+	(void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)wait_ms);
 	(void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
 	(void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	code = curl_easy_perform(curl); /* the body goes to standard output */
-	if (code != CURLE_OK)
-		printf("%s: %s", url, curl_easy_strerror(code));
-	else
+	(void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
+	(void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
+	code = curl_easy_perform(curl);
+	if (code == CURLE_OK) {
 		(void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	putchar('\n');
+		said[answer.length] = '\0';
+	} else {
+		(void)snprintf(said, size, "%s: %s", url, curl_easy_strerror(code));
+	}
 	curl_easy_cleanup(curl);
+	return status;
+}
+
+int health_ask(const char *address, int64_t port)
+{
+	char said[4096];
+	const long status = health_look(address, port, ASK_MS, said, sizeof(said));
+
+	puts(said);
 	return status == 200 ? 0 : 1;
 }

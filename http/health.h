@@ -20,6 +20,11 @@ void health_answer_live(struct http_request *request);
 void health_answer_ready(struct http_request *request, const struct health_check *checks,
 	size_t count, void *context);
 
+/* Asks /readyz of a process on @port of this machine, waits at most @wait_ms. Returns the status
+ * of the answer, with its body in @said, cut where it has no room; 0: nothing answers, and @said
+ * has the reason. */
+long health_look(const char *address, int64_t port, int wait_ms, char *said, size_t size);
+
 /* The `healthcheck` subcommand: asks /readyz of a process on @port of this machine, waits at
  * most 3 s, prints the answer, and returns the exit status: 0 ready, 1 not. */
 int health_ask(const char *address, int64_t port);

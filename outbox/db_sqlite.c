@@ -21,8 +21,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include "process/lock_holder.h"
 
 #define STATEMENTS_MAX 32
 #define BUSY_MS        2000
@@ -222,34 +223,6 @@ static const struct db_driver driver = {
 	.close = sqlite_close,
 };
 
-/* The process that holds an flock on the file behind @fd, or 0. A line of /proc/locks:
- * `1: FLOCK  ADVISORY  WRITE 1234 fe:00:262155 0 EOF`. */
-static int lock_holder(int fd)
-{
-	FILE *const locks = fopen("/proc/locks", "r");
-	struct stat file;
-	char line[256];
-	int holder = 0;
-
-	if (!locks)
-		return 0;
-	if (fstat(fd, &file) == 0) {
-		while (holder == 0 && fgets(line, sizeof(line), locks)) {
-			unsigned long long inode;
-			unsigned major_number, minor_number;
-			int pid;
-
-			if (sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%llu", &pid, &major_number,
-				    &minor_number, &inode) == 4 &&
-				inode == file.st_ino && major_number == major(file.st_dev) &&
-				minor_number == minor(file.st_dev))
-				holder = pid;
-		}
-	}
-	fclose(locks);
-	return holder;
-}
-
 /* What a deleted store has left. */
 static bool check_leftovers(const char *path, struct fail *fail)
 {
@@ -283,7 +256,7 @@ static bool own(struct db_sqlite *s, const char *path, struct fail *fail)
 		return true;
 	if (errno != EWOULDBLOCK)
 		return fail_errno(fail, FAIL_FATAL, errno, "lock file");
-	holder = lock_holder(s->lock);
+	holder = lock_holder(path);
 	if (holder == 0) /* in another container, or on a file system that tells another device */
 		return fail_set(fail, FAIL_OWNED, "another process owns it");
 	return fail_set(fail, FAIL_OWNED, "process %d owns it", holder);
