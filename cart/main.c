@@ -1,11 +1,11 @@
 /* cart-service: puts items into carts, and tells partition 0 of every one, added or failed. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "cart/add_item.h"
 #include "cart/http.h"
 #include "cart/simulator.h"
 #include "cart/store.h"
+#include "manual_text.h"
 
 struct cart_settings {
 	struct service_settings service; /* first */
@@ -13,8 +13,8 @@ struct cart_settings {
 };
 
 static const struct setting own_settings[] = {
-	{ "STOCK_URL", SETTING_TEXT, offsetof(struct cart_settings, stock_url), "http://stock:8081",
-		8, 1000, "where an unknown SKU is asked for" },
+	{ "STOCK_URL", SETTING_URL, offsetof(struct cart_settings, stock_url), "http://stock:8081",
+		8, 1000, "where an unknown SKU is asked for", true },
 };
 
 static bool start(struct service *service, void **state, struct fail *fail)
@@ -23,11 +23,6 @@ static bool start(struct service *service, void **state, struct fail *fail)
 		(const struct cart_settings *)service_settings(service);
 	struct cart *cart;
 
-	if (strncmp(settings->stock_url, "http://", 7) != 0 &&
-		strncmp(settings->stock_url, "https://", 8) != 0)
-		return fail_set(fail, FAIL_REFUSE,
-			"STOCK_URL=%s: a URL that begins with http:// or https://",
-			settings->stock_url);
 	cart = calloc(1, sizeof(*cart));
 	if (!cart)
 		return fail_set(fail, FAIL_FATAL, "out of memory");
@@ -71,6 +66,7 @@ int main(int argc, char **argv)
 		.summary = "keeps carts; every item added or failed is an event in partition 0",
 		.port = "8080",
 		.store = "cart.db",
+		.manual = TEXT_MANUAL,
 		.partition = event_partition(EVENT_CART_ITEM_ADDED),
 		.settings = own_settings,
 		.setting_count = sizeof(own_settings) / sizeof(own_settings[0]),

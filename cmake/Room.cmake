@@ -60,13 +60,23 @@ function(room_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${TEST_TIMEOUT} LABELS "room;${TEST_LABELS}")
 endfunction()
 
+# room_strings(TARGET HEADER PREFIX files...): the files become strings in HEADER.h.
+function(room_strings target header prefix)
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/strings/${header}.h)
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DPREFIX=${prefix} "-DFILES=${ARGN}" -P ${CMAKE_SOURCE_DIR}/cmake/Strings.cmake
+    DEPENDS ${ARGN} ${CMAKE_SOURCE_DIR}/cmake/Strings.cmake VERBATIM)
+  target_sources(${target} PRIVATE ${out})
+  target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/strings)
+endfunction()
+
 # room_sql(TARGET NAME): sql/*.sql become the strings of NAME.h: sql/add_item.sql is SQL_ADD_ITEM.
 function(room_sql target name)
   file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/sql/*.sql)
-  set(out ${CMAKE_CURRENT_BINARY_DIR}/sql/${name}.h)
-  add_custom_command(OUTPUT ${out}
-    COMMAND ${CMAKE_COMMAND} -DOUT=${out} "-DFILES=${files}" -P ${CMAKE_SOURCE_DIR}/cmake/SqlStrings.cmake
-    DEPENDS ${files} ${CMAKE_SOURCE_DIR}/cmake/SqlStrings.cmake VERBATIM)
-  target_sources(${target} PRIVATE ${out})
-  target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/sql)
+  room_strings(${target} ${name} SQL ${files})
+endfunction()
+
+# room_manual(TARGET): manual.mdoc, the hand-written end of a manual page, is TEXT_MANUAL of manual_text.h.
+function(room_manual target)
+  room_strings(${target} manual_text TEXT ${CMAKE_CURRENT_SOURCE_DIR}/manual.mdoc)
 endfunction()

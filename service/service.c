@@ -10,6 +10,7 @@
 
 #include <curl/curl.h>
 
+#include "doctor/doctor.h"
 #include "process/log.h"
 #include "process/stop.h"
 #include "service/once.h"
@@ -39,23 +40,26 @@ struct service {
 #define OFFSET(field) offsetof(struct service_settings, field)
 static const struct setting common[] = {
 	{ "KAFKA_BROKERS", SETTING_TEXT, OFFSET(kafka_brokers), "kafka1:9092,kafka2:9092", 1, 1000,
-		"bootstrap servers" },
-	{ "TOPIC", SETTING_TEXT, OFFSET(topic), "metrics", 1, 249, "topic" },
-	{ "HTTP_ADDRESS", SETTING_ADDRESS, OFFSET(http_address), "127.0.0.1", 0, 0,
-		"bind address" },
-	{ "HTTP_PORT", SETTING_NUMBER, OFFSET(http_port), "", 0, 65535, "port, 0: any" },
-	{ "STATE_DIRECTORY", SETTING_TEXT, OFFSET(state_directory), ".", 1, 900, "where files go" },
-	{ "STORE", SETTING_TEXT, OFFSET(store), "", 1, 900, "SQLite file, there" },
+		"bootstrap servers", true },
+	{ "TOPIC", SETTING_TEXT, OFFSET(topic), "metrics", 1, 249, "topic", true },
+	{ "HTTP_ADDRESS", SETTING_ADDRESS, OFFSET(http_address), "127.0.0.1", 0, 0, "bind address",
+		true },
+	{ "HTTP_PORT", SETTING_NUMBER, OFFSET(http_port), "", 0, 65535, "port, 0: any", true },
+	{ "STATE_DIRECTORY", SETTING_PATH, OFFSET(state_directory), ".", 1, 900, "where files go",
+		true },
+	{ "STORE", SETTING_PATH, OFFSET(store), "", 1, 900, "SQLite file, there", true },
 	{ "SIMULATE_PER_SECOND", SETTING_NUMBER, OFFSET(simulate_per_second), "0", 0, 100000,
-		"simulated commands a second, 0: none" },
+		"simulated commands a second, 0: none", true },
 	{ "SIMULATE_SEED", SETTING_NUMBER, OFFSET(simulate_seed), "1", 0, INT64_MAX,
-		"makes a simulation repeatable" },
+		"makes a simulation repeatable", false },
 	{ "OUTBOX_MAX_ROWS", SETTING_NUMBER, OFFSET(outbox_max_rows), "1000000", 1, 1000000000,
-		"events that may wait for Kafka, then 503" },
+		"events that may wait for Kafka, then 503", false },
 	{ "OUTBOX_KEEP_SECONDS", SETTING_NUMBER, OFFSET(outbox_keep_seconds), "30", 2, 86400,
-		"how long acknowledged rows stay" },
+		"how long acknowledged rows stay", false },
 	{ "LOG_LEVEL", SETTING_LEVEL, OFFSET(log_level), "info", 0, 0,
-		"debug, info, warning or error" },
+		"debug, info, warning or error", true },
+	{ "LOG_FORMAT", SETTING_FORMAT, OFFSET(log_format), "text", 0, 0,
+		"text, or json: an object a line", false },
 };
 
 const struct service_settings *service_settings(const struct service *service)
@@ -111,18 +115,31 @@ void service_read_end(struct service *service)
 	pthread_mutex_unlock(&service->reader_lock);
 }
 
+static const struct program_word words[] = {
+	{ "", "", "runs the service until SIGTERM", NULL, NULL, 0 },
+	{ "store fork", "", "gives a copied or restored store a new name",
+		"For a store that was copied, or restored from a backup: events that the topic "
+		"does not have are sent under the new name, none is lost. Stop every process on "
+		"that store first.",
+		NULL, 0 },
+};
+
+static bool check(const struct program *program, const void *values,
+	const struct settings_passed *passed, struct fail *fail)
+{
+	static const struct kafka_property *const fixed[] = { relay_fixed, NULL };
+	const struct service_settings *const w = values;
+	bool good = kafka_settings_check(program, passed, fixed, fail);
+
+	if (strstr(w->store, "://"))
+		good = settings_complain(program, "STORE", w->store,
+			"a file; PostgreSQL and other databases are not supported yet", fail);
+	return good;
+}
+
 /* The common settings with this service's defaults, and its own behind them. */
 static struct program describe(const struct service_definition *d, struct setting *table)
 {
-	static const char usage[] =
-		"  no word        runs the service until SIGTERM\n"
-		"  healthcheck    asks a running one whether it is ready: exit status 0, or 1\n"
-		"  store fork     gives a store that was copied, or restored from a backup, a new "
-		"name;\n"
-		"                 events that the topic does not have are sent under it\n"
-		"  --help, --version\n"
-		"Exit status: 0 stopped, 1 failed, 2 wrong settings, 3 another process has the "
-		"store or port.\n";
 	const size_t count = sizeof(common) / sizeof(common[0]);
 
 	assert(count + d->setting_count <= SETTINGS_MAX);
@@ -137,9 +154,13 @@ static struct program describe(const struct service_definition *d, struct settin
 		memcpy(table + count, d->settings, d->setting_count * sizeof(*table));
 	return (struct program){ .name = d->program,
 		.summary = d->summary,
-		.usage = usage,
 		.settings = table,
-		.count = count + d->setting_count };
+		.count = count + d->setting_count,
+		.size = d->settings_size,
+		.check = check,
+		.words = words,
+		.word_count = sizeof(words) / sizeof(words[0]),
+		.manual = d->manual };
 }
 
 static void build_routes(struct service *s)
@@ -289,38 +310,44 @@ static bool fork_store(struct service *s, struct fail *fail)
 	return true;
 }
 
-static bool prepare(
-	struct service *s, const struct program *program, int argc, char **argv, struct fail *fail)
+static int see_doctor(struct service *s)
 {
-	static const struct kafka_property *const fixed[] = { relay_fixed, NULL };
+	const struct outbox_options store = describe_store(s);
 
-	const bool good = settings_read(program, argc, argv, s->settings, &s->passed, fail);
-	const bool passed_good = kafka_settings_check(program, &s->passed, fixed, fail);
+	return doctor_visit(&(struct doctor_visit){ .program = s->definition->program,
+		.kafka = store.kafka,
+		.http_address = s->settings->http_address,
+		.http_port = s->settings->http_port,
+		.state_directory = s->settings->state_directory,
+		.owned = store.store,
+		.owned_name = "store" });
+}
 
-	if (!good || !passed_good) /* both have spoken: all complaints come at once */
-		return false;
-	log_level_set(s->settings->log_level);
-	return true;
+static void do_word(struct service *s, const char *word, int *status, struct fail *fail)
+{
+	if (strcmp(word, "healthcheck") == 0)
+		*status = health_ask(s->settings->http_address, s->settings->http_port);
+	else if (strcmp(word, "doctor") == 0)
+		*status = see_doctor(s);
+	else if (stop_on_signals(fail))
+		(void)(strcmp(word, "store fork") == 0 ? fork_store(s, fail) : run(s, fail));
+	if (fail->kind == FAIL_NONE)
+		return;
+	log_error("main", "%s: %s", s->definition->program, fail->text);
+	*status = fail_exit_status(fail);
 }
 
 int service_main(const struct service_definition *definition, int argc, char **argv)
 {
 	struct setting table[SETTINGS_MAX];
 	const struct program program = describe(definition, table);
-	const bool check = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
-	const bool store = argc > 1 && strcmp(argv[1], "store") == 0;
-	const int skipped = 1 + check + 2 * store;
+	struct command_line line;
 	struct service *s;
 	struct fail fail = { 0 };
 	int status = 0;
 
-	if (program_answers(&program, argc, argv))
-		return 0;
-	if (store && (argc < 3 || strcmp(argv[2], "fork") != 0)) {
-		log_error("main", "%s: the word after `store` is `fork`; see --help",
-			definition->program);
-		return 2;
-	}
+	if (!program_begin(&program, argc, argv, &line, &status))
+		return status;
 	s = calloc(1, sizeof(*s));
 	if (!s || !(s->settings = calloc(1, definition->settings_size))) {
 		free(s);
@@ -330,15 +357,12 @@ int service_main(const struct service_definition *definition, int argc, char **a
 	pthread_mutex_init(&s->reader_lock, NULL);
 	build_routes(s);
 	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
-	if (prepare(s, &program, argc - skipped, argv + skipped, &fail)) {
-		if (check)
-			status = health_ask(s->settings->http_address, s->settings->http_port);
-		else if (stop_on_signals(&fail))
-			(void)(store ? fork_store(s, &fail) : run(s, &fail));
-	}
-	if (fail.kind != FAIL_NONE) {
-		log_error("main", "%s: %s", definition->program, fail.text);
-		status = fail_exit_status(&fail);
+	if (settings_read(&program, line.argc, line.argv, s->settings, &s->passed, &fail)) {
+		log_level_set(s->settings->log_level);
+		log_format_set(s->settings->log_format);
+		do_word(s, line.word, &status, &fail);
+	} else {
+		status = fail_exit_status(&fail); /* what is wrong was said */
 	}
 	curl_global_cleanup();
 	pthread_mutex_destroy(&s->reader_lock);

@@ -11,7 +11,7 @@
 #include "outbox/fork.h"
 #include "outbox/outbox.h"
 #include "process/log.h"
-#include "process/settings.h"
+#include "process/program.h"
 
 struct service;
 
@@ -29,12 +29,14 @@ struct service_settings { /* first member of a service's own settings */
 	int64_t simulate_per_second, simulate_seed;
 	int64_t outbox_max_rows, outbox_keep_seconds;
 	enum log_level log_level;
+	enum log_format log_format;
 };
 
 struct service_definition {
 	const char *name;    /* "cart" */
 	const char *program; /* "cart-service" */
 	const char *summary, *port, *store;
+	const char *manual; /* see struct program */
 	int32_t partition;
 
 	const struct setting *settings; /* its own, beyond the common ones; or NULL */

@@ -1,4 +1,5 @@
 /* stock-service: keeps the stock, and tells partition 1 of every change. */
+#include "manual_text.h"
 #include "stock/http.h"
 #include "stock/simulator.h"
 #include "stock/store.h"
@@ -11,6 +12,7 @@ int main(int argc, char **argv)
 		.summary = "keeps prices and stock levels; every change is an event in partition 1",
 		.port = "8081",
 		.store = "stock.db",
+		.manual = TEXT_MANUAL,
 		.partition = event_partition(EVENT_STOCK_CHANGED),
 		.settings_size = sizeof(struct service_settings),
 		.routes = stock_routes,

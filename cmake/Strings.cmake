@@ -1,5 +1,5 @@
-# Turns SQL files, which one can paste into a shell, into C strings.
-set(text "/* Made from the files in sql by cmake/SqlStrings.cmake. */\n#pragma once\n")
+# Turns files, SQL that one can paste into a shell or a manual, into C strings PREFIX_NAME.
+set(text "/* Made from ${FILES} by cmake/Strings.cmake. */\n#pragma once\n")
 foreach(file ${FILES})
   get_filename_component(name ${file} NAME_WE)
   string(TOUPPER ${name} name)
@@ -7,7 +7,7 @@ foreach(file ${FILES})
   string(REPLACE "\\" "\\\\" sql "${sql}")
   string(REPLACE "\"" "\\\"" sql "${sql}")
   string(REPLACE "\n" "\\n\"\n\t\"" sql "${sql}")
-  string(APPEND text "#define SQL_${name} \\\n\t\"")
+  string(APPEND text "#define ${PREFIX}_${name} \\\n\t\"")
   string(REPLACE "\\n\"\n\t\"" "\\n\" \\\n\t\"" sql "${sql}")
   string(APPEND text "${sql}\"\n")
 endforeach()
