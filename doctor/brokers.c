@@ -32,33 +32,38 @@ static void say_unreached(const struct reach *reaches, size_t count, char *out, 
 }
 
 static void report_silence(struct report *report, const struct kafka_look *look,
-	rd_kafka_resp_err_t error, const char *unreached)
+	rd_kafka_resp_err_t error, bool any_reached, const char *unreached)
 {
-	if (*unreached)
-		report_say(report, VERDICT_BAD, "brokers",
-			"start them: make up, or docker start kafka1 kafka2; or set KAFKA_BROKERS",
-			"none answers, so nothing else is asked of Kafka; %s", unreached);
-	else
+	if (any_reached)
 		report_say(report, VERDICT_BAD, "brokers",
 			"look at RDKAFKA_SECURITY_PROTOCOL and its like; --log-level debug says "
 			"more",
 			"%s can be reached, but none answers as Kafka: %s", look->brokers,
 			rd_kafka_err2str(error));
+	else
+		report_say(report, VERDICT_BAD, "brokers",
+			"start them: make up, or docker start kafka1 kafka2; or set KAFKA_BROKERS",
+			"none answers, so nothing else is asked of Kafka; %s", unreached);
 }
 
 bool check_brokers(struct report *report, struct kafka_look *look)
 {
 	static struct reach reaches[REACH_MAX];
 	const size_t count = parse_all(look->brokers, reaches);
+	rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TRANSPORT;
 	char text[512] = "", answering[256] = "";
-	const rd_kafka_resp_err_t error =
-		rd_kafka_metadata(look->client, 0, look->topic, &look->metadata, METADATA_MS);
+	bool any = false;
 
 	reach_all(reaches, count, REACH_MS);
 	say_unreached(reaches, count, text, sizeof(text));
+	for (size_t i = 0; i < count; i++)
+		any = any || reaches[i].reached;
+	if (any)
+		error = rd_kafka_metadata(
+			look->client, 0, look->topic, &look->metadata, METADATA_MS);
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		look->metadata = NULL;
-		report_silence(report, look, error, text);
+		report_silence(report, look, error, any, text);
 		return false;
 	}
 	for (int i = 0; i < look->metadata->broker_cnt; i++)
