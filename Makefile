@@ -11,7 +11,7 @@ NAME ?=
 EVENTS ?=
 TOPICS ?=
 
-.PHONY: all help demo demo-docker test test-all sweep model mutants chaos failover bench bench-consumers bench-services instructions up down publish format lint idle clean
+.PHONY: all help demo demo-docker test test-all sweep model mutants chaos failover bench bench-consumers bench-services instructions up down package publish format lint idle clean
 
 all: ## builds the programs into build/programs/bin
 	@run/setup programs
@@ -74,6 +74,10 @@ up: ## starts whatever of the shop is not running on this machine, on fixed port
 
 down: ## stops what `make up` started
 	@run/down
+
+package: ## Debian packages of the three programs, into build/packages
+	@run/setup --package
+	@run/package
 
 publish: ## builds, tags and pushes the consumer's image: make publish IMAGE=yourname/metrics-consumer:hw9
 	@run/publish "$(IMAGE)"

@@ -34,6 +34,28 @@ function(room name)
   hw9_flags(${name})
 endfunction()
 
+# program_documents(NAME): installs it with its manual page and completions, which it prints itself.
+function(program_documents name)
+  include(GNUInstallDirs)
+  set(out ${CMAKE_BINARY_DIR}/documents)
+  set(files)
+  foreach(document "manual;${name}.1;${CMAKE_INSTALL_MANDIR}/man1"
+      "completion bash;${name};${CMAKE_INSTALL_DATADIR}/bash-completion/completions"
+      "completion zsh;_${name};${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions"
+      "completion fish;${name}.fish;${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d")
+    list(GET document 0 words)
+    list(GET document 1 file)
+    list(GET document 2 directory)
+    separate_arguments(words)
+    list(APPEND files ${out}/${file})
+    add_custom_command(OUTPUT ${out}/${file} COMMAND ${CMAKE_COMMAND} -E make_directory ${out}
+      COMMAND ${name} ${words} > ${out}/${file} DEPENDS ${name} VERBATIM)
+    install(FILES ${out}/${file} DESTINATION ${directory})
+  endforeach()
+  add_custom_target(${name}-documents ALL DEPENDS ${files})
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
 # program(NAME sources... USES targets...): what a user starts.
 function(program name)
   cmake_parse_arguments(PROGRAM "" "" "USES" ${ARGN})
@@ -79,4 +101,7 @@ endfunction()
 # room_manual(TARGET): manual.mdoc, the hand-written end of a manual page, is TEXT_MANUAL of manual_text.h.
 function(room_manual target)
   room_strings(${target} manual_text TEXT ${CMAKE_CURRENT_SOURCE_DIR}/manual.mdoc)
+  if(HW9_DOCUMENTS)
+    program_documents(${target})
+  endif()
 endfunction()

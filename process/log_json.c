@@ -191,7 +191,7 @@ size_t log_json(char *out, size_t size, const char *time, const char *level, con
 	add_field(&o, "message", 7, "", text, message, false);
 	for (size_t i = 0; i < count; i++) {
 		const struct pair *const p = &pairs[i];
-		char suffix[8] = "";
+		char suffix[24] = "";
 
 		if (is_taken(pairs, i, p))
 			(void)snprintf(suffix, sizeof(suffix), "_%zu", i + 1);
