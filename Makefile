@@ -11,7 +11,7 @@ NAME ?=
 EVENTS ?=
 TOPICS ?=
 
-.PHONY: all help demo demo-docker test test-all sweep model mutants chaos failover bench bench-consumers bench-services instructions up down package publish format lint idle clean
+.PHONY: all help demo demo-docker test test-all sweep model mutants chaos failover bench bench-consumers bench-services instructions up down package images sbom publish format lint idle clean
 
 all: ## builds the programs into build/programs/bin
 	@run/setup programs
@@ -78,6 +78,13 @@ down: ## stops what `make up` started
 package: ## Debian packages of the three programs, into build/packages
 	@run/setup --package
 	@run/package
+
+images: ## builds the images and prints their sizes
+	@run/images
+
+sbom: ## an SBOM (SPDX 2.3) of each image, into build/sbom
+	@run/images
+	@run/sbom $(foreach name,cart stock metrics-consumer kafka,shop/$(name):$$(docker version --format '{{.Server.Arch}}'))
 
 publish: ## builds, tags and pushes the consumer's image: make publish IMAGE=yourname/metrics-consumer:hw9
 	@run/publish "$(IMAGE)"
