@@ -119,7 +119,8 @@ int command_redrive(int argc, char **argv)
 {
 	static struct settings settings;
 	struct redrive_options options = { .journal_path = settings.journal,
-		.input_path = settings.dead_letter };
+		.input_path = settings.dead_letter,
+		.progress_fd = STDERR_FILENO };
 	struct fail fail = { 0 };
 	bool all = false;
 

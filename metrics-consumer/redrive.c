@@ -29,9 +29,11 @@
 #include "metrics-consumer/journal.h"
 #include "metrics-consumer/journal_walk.h"
 #include "metrics-consumer/place.h"
+#include "metrics-consumer/progress_bar.h"
 #include "process/clock.h"
 
-#define REAL_DIGITS 15 /* of a number in a value that is given as JSON, not as text */
+#define LINES_LOOK  65536 /* lines between two looks at the progress */
+#define REAL_DIGITS 15    /* of a number in a value that is given as JSON, not as text */
 
 struct letter {
 	uint64_t number; /* of the line in the input */
@@ -49,6 +51,7 @@ struct letter {
 
 struct redriving {
 	FILE *out;
+	int progress_fd;
 	struct journal *journal; /* locked, unless it is a dry run */
 	struct place place;
 	struct dead_letter dead; /* the place wants one; it is not opened */
@@ -353,11 +356,13 @@ static bool read_journal(struct redriving *r, const char *path, struct fail *fai
 {
 	struct line_second second = { 0 };
 	struct journal_walk walk;
+	struct progress_bar bar;
 	enum file_lines_result result = FILE_LINES_FAILED;
 	const char *bytes;
 	size_t length;
 	bool good = journal_walk_open(&walk, path, fail);
 
+	progress_bar_start(&bar, r->progress_fd);
 	while (good &&
 		(result = journal_walk_next(&walk, &bytes, &length, fail)) == FILE_LINES_LINE) {
 		struct line line;
@@ -366,7 +371,11 @@ static bool read_journal(struct redriving *r, const char *path, struct fail *fai
 			meet(r, &line);
 		else
 			good = journal_walk_damaged(&walk, fail);
+		if (walk.count % LINES_LOOK == 0 && progress_bar_is_due(&bar))
+			progress_bar_draw(&bar, (double)journal_walk_position(&walk),
+				(double)walk.bytes, "of the journal is read");
 	}
+	progress_bar_end(&bar);
 	good = good && result == FILE_LINES_END;
 	journal_walk_close(&walk);
 	return good;
@@ -464,7 +473,10 @@ static bool redrive_all(
 bool redrive(const struct redrive_options *options, FILE *out, bool *all, struct fail *fail)
 {
 	struct journal journal = { .file.fd = -1, .directory = -1 };
-	struct redriving r = { .out = out, .journal = &journal, .dead.file.fd = -1 };
+	struct redriving r = { .out = out,
+		.progress_fd = options->progress_fd,
+		.journal = &journal,
+		.dead.file.fd = -1 };
 	bool good = false;
 
 	if (!options->dry_run && !journal_lock(&journal, options->journal_path, fail))

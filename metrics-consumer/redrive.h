@@ -18,6 +18,7 @@ struct redrive_options {
 	const char *journal_path;
 	const char *input_path; /* lines as in the dead letter; "-": standard input */
 	bool dry_run;           /* says what it would do; needs no lock */
+	int progress_fd;        /* see progress_bar_start; or -1 */
 };
 
 /* Names what is refused, and the totals, on @out. *all: each input line is in the journal now.

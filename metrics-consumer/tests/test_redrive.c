@@ -46,7 +46,9 @@ static int setup(void **state)
 	scratch_make(&f->scratch);
 	strcpy(f->journal, scratch_path(&f->scratch, "metrics.log"));
 	strcpy(f->input, scratch_path(&f->scratch, "dead-letter.log"));
-	f->options = (struct redrive_options){ .journal_path = f->journal, .input_path = f->input };
+	f->options = (struct redrive_options){
+		.journal_path = f->journal, .input_path = f->input, .progress_fd = -1
+	};
 	clock_set(1752002200000); /* 19:16:40 */
 	*state = f;
 	return 0;

@@ -323,6 +323,27 @@ class Manuals(CommandLine):
                 self.assertIn(f".Sh {section}\n", text)
 
 
+class Progress(CommandLine):
+    def test_long_work_shows_a_bar_on_a_terminal_and_nowhere_else(self):
+        with open(self.directory / "metrics.log", "w") as journal:
+            for number in range(1, 140001):
+                journal.write(f"2026-01-02T03:04:05.678Z partition=1 offset={number - 1} "
+                              f"source=stock/a id={number} delay_ms=1 "
+                              '{"type":"stock_changed","service":"stock","timestamp":'
+                              '"2026-01-02T03:04:05Z","payload":{"sku":"a","price":1,"count":1}}\n')
+        (self.directory / "dead-letter.log").touch()
+        for words in (("redrive", "--dry-run"), ("verify", "--no-topic")):
+            with self.subTest(words):
+                given = (*words, f"--state-directory={self.directory}")
+                typed = Terminal(self, shop.program("metrics-consumer"), *given)
+                said = typed.await_end()
+                self.assertRegex(said, r"\r\x1b\[K\[#+ *\] +\d+% ")
+                self.assertRegex(said, r"\r\x1b\[K[^\[]*\Z")  # it is cleared
+                run = shop.run_once("metrics-consumer", *given)
+                self.assertEqual((run.returncode, run.stderr), (0, ""))
+                self.assertNotIn("\x1b", run.stdout)
+
+
 class JsonLog(CommandLine):
     def test_every_line_of_a_life_is_an_object(self):
         for binary in PROGRAMS:
