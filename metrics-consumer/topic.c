@@ -175,6 +175,11 @@ void topic_close(struct topic **topic)
 	free(t);
 }
 
+rd_kafka_t *topic_client(struct topic *t)
+{
+	return t->client;
+}
+
 bool topic_check(struct topic *t, int wait_ms, struct fail *fail)
 {
 	if (!kafka_topic_check(t->client, t->kafka->topic, EVENT_PARTITIONS, wait_ms, fail))
