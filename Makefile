@@ -30,8 +30,8 @@ test: ## the tests of every room, the flows, and the system on two real brokers
 	@run/setup --kafka --tests release
 	@tests/run release
 
-test-all: ## the same, with the sanitizers, Docker, clang and the linters
-	@run/setup --kafka --tests --checks release programs
+test-all: ## the same, with the page in Chromium, the sanitizers, Docker, clang and the linters
+	@run/setup --kafka --tests --browser --checks release programs
 	@tests/run all
 
 sweep: ## kills the processes at every write, sync, rename and send there is; POINTS=n: at about n of them
