@@ -84,6 +84,8 @@ void http_answer_stream(struct http_request *request, struct http_stream *stream
 		abort();
 	}
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	/* It is seldom that a stream ends, and whoever is ended has to go. */
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	http_request_answered(request, 200, response);
 }
 
