@@ -19,7 +19,7 @@ all: ## builds the programs into build/programs/bin
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
 
-demo: ## the whole shop for half a minute, a broker stopped in the middle, and a count at the end
+demo: ## the whole shop for half a minute, a broker stopped in the middle, and a count at the end: KEEP=1 leaves it running
 	@run/setup --kafka programs
 	@run/demo
 
