@@ -39,8 +39,10 @@ static bool is_watched(struct feed *f)
 {
 	const int64_t now = clock_mono_ms();
 
-	if (viewers_count(&f->viewers) > 0 || viewers_want_snapshot(&f->viewers))
+	if (viewers_count(&f->viewers) > 0)
 		f->watched_ms = now;
+	else if (f->recent_ms > f->watched_ms)
+		f->watched_ms = f->recent_ms;
 	return f->watched_ms > 0 && now - f->watched_ms < FEED_LINGER_MS;
 }
 
@@ -116,7 +118,7 @@ static void look_at_letters(struct feed *f)
 /* What was read in this moment, and the message that is due. True: there is more to read. */
 static bool work(struct feed *f)
 {
-	bool more = read_piece(f);
+	const bool more = read_piece(f);
 	const int64_t now = clock_mono_ms();
 
 	if (!more && f->reading) { /* now there is a picture */
@@ -151,6 +153,26 @@ static void wait_for_tick(struct feed *f)
 	}
 }
 
+/* Whoever waits for the picture comes first, though we would have the lock again sooner. */
+static void let_others_in(struct feed *f)
+{
+	for (int i = 0; i < 10 && atomic_load(&f->waiting) > 0; i++)
+		usleep(1000);
+}
+
+/* One round while somebody watches, without the lock of the feed. True: there is more to read. */
+static bool work_on_picture(struct feed *f)
+{
+	bool more;
+
+	pthread_mutex_lock(&f->picture_lock);
+	follow(f, true);
+	more = work(f);
+	pthread_mutex_unlock(&f->picture_lock);
+	let_others_in(f);
+	return more;
+}
+
 static void *run(void *context)
 {
 	struct feed *const f = context;
@@ -158,21 +180,20 @@ static void *run(void *context)
 	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
 	pthread_mutex_lock(&f->lock);
 	while (!f->stopping) {
-		bool more = false;
-
 		f->wished = false;
 		if (is_watched(f)) {
-			follow(f, true);
-			more = work(f);
-		} else {
-			follow(f, false);
-			while (!f->stopping && !f->wished)
-				pthread_cond_wait(&f->wish, &f->lock);
+			bool more;
+
+			pthread_mutex_unlock(&f->lock);
+			more = work_on_picture(f);
+			pthread_mutex_lock(&f->lock);
+			if (!more)
+				wait_for_tick(f);
+			continue;
 		}
-		if (f->following && !more)
-			wait_for_tick(f);
-		pthread_mutex_unlock(&f->lock); /* so that others get it */
-		pthread_mutex_lock(&f->lock);
+		follow(f, false);
+		while (!f->stopping && !f->wished)
+			pthread_cond_wait(&f->wish, &f->lock);
 	}
 	pthread_mutex_unlock(&f->lock);
 	return NULL;
@@ -194,6 +215,7 @@ bool feed_start(struct feed *f, const struct feed_options *options, struct fail 
 	dead_tail_init(&f->dead, options->dead_letter_path);
 	counters_init(&f->synced);
 	pthread_mutex_init(&f->lock, NULL);
+	pthread_mutex_init(&f->picture_lock, NULL);
 	pthread_condattr_init(&attributes);
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&f->wish, &attributes);
@@ -222,6 +244,7 @@ void feed_stop(struct feed *f)
 		pthread_join(f->thread, NULL);
 	json_decref(f->letters);
 	pthread_cond_destroy(&f->wish);
+	pthread_mutex_destroy(&f->picture_lock);
 	pthread_mutex_destroy(&f->lock);
 	counters_fini(&f->synced);
 	viewers_fini(&f->viewers);
@@ -243,10 +266,16 @@ json_t *feed_recent(struct feed *f, const struct picture_filter *filter)
 	json_t *recent;
 
 	pthread_mutex_lock(&f->lock);
-	f->watched_ms = clock_mono_ms();
+	f->recent_ms = clock_mono_ms();
 	f->wished = true;
 	pthread_cond_signal(&f->wish);
-	recent = f->reading ? json_array() : picture_recent(&f->picture, filter);
 	pthread_mutex_unlock(&f->lock);
+	if (f->reading)
+		return json_array();
+	atomic_fetch_add(&f->waiting, 1);
+	pthread_mutex_lock(&f->picture_lock);
+	recent = picture_recent(&f->picture, filter);
+	pthread_mutex_unlock(&f->picture_lock);
+	atomic_fetch_sub(&f->waiting, 1);
 	return recent;
 }

@@ -8,6 +8,7 @@
 #define METRICS_CONSUMER_FEED_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -41,10 +42,15 @@ struct feed {
 	struct brokers brokers;
 	struct viewers viewers;
 	pthread_t thread;
-	pthread_mutex_t lock; /* for the picture, and: */
+	pthread_mutex_t lock; /* never held for long: */
 	pthread_cond_t wish;
 	bool stopping, wished;
+	int64_t recent_ms; /* monotonic, when feed_recent was last called */
+	/* Held while lines are read or a message is made, by a thread that others may keep from it:
+	 */
+	pthread_mutex_t picture_lock;
 	struct picture picture;
+	atomic_int waiting;     /* for that lock */
 	struct counters synced; /* as they were at the last sync; has a lock of its own */
 	/* The thread's: */
 	struct dead_tail dead;
@@ -70,7 +76,7 @@ void feed_stop(struct feed *feed);
 void feed_synced(struct feed *feed, const char *journal, int fd, int64_t number, int64_t end,
 	const struct counts *counts);
 
-/* The last events that pass a filter. Any thread. */
+/* The last events that pass a filter; none while the journal is being read. Any thread. */
 json_t *feed_recent(struct feed *feed, const struct picture_filter *filter);
 
 #endif

@@ -194,6 +194,7 @@ static void on_close(void *context)
 static struct viewer *add_viewer(struct viewers *v, const char *last_id)
 {
 	struct viewer *const viewer = calloc(1, sizeof(*viewer));
+	bool fits;
 
 	if (!viewer)
 		return NULL;
@@ -201,7 +202,8 @@ static struct viewer *add_viewer(struct viewers *v, const char *last_id)
 	(void)snprintf(viewer->last_id, sizeof(viewer->last_id), "%s", last_id ? last_id : "");
 	http_stream_init(&viewer->stream);
 	pthread_mutex_lock(&v->lock);
-	if (v->count < VIEWERS_MAX) {
+	fits = v->count < VIEWERS_MAX;
+	if (fits) {
 		v->count++;
 		viewer->next = v->list;
 		viewer->link = &v->list;
@@ -210,7 +212,7 @@ static struct viewer *add_viewer(struct viewers *v, const char *last_id)
 		v->list = viewer;
 	}
 	pthread_mutex_unlock(&v->lock);
-	if (viewer->link)
+	if (fits)
 		return viewer;
 	http_stream_fini(&viewer->stream);
 	free(viewer);

@@ -6,6 +6,8 @@ import { clock, duration, shortly } from "./words.js";
 const COLOURS = { other: "--other", cart_item_added: "--added", cart_item_failed: "--failed",
   sku_created: "--created", stock_changed: "--changed" };
 
+const ROW = 13, LABELS = 3 * ROW + 3; // pixels above a plot, for what happened
+
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -25,7 +27,7 @@ const marks = {
   id: "marks",
   afterDatasetsDraw(chart) {
     const { ctx, chartArea: area, scales: { x } } = chart;
-    const rows = [[], [], [], [], []];
+    const rows = [[], [], []];
     ctx.save();
     ctx.font = "11px system-ui, sans-serif";
     for (const { at, word, calm } of (chart.marks ?? []).toReversed()) {
@@ -36,12 +38,12 @@ const marks = {
       ctx.strokeStyle = ctx.fillStyle = colour(calm ? "--soft" : "--bad");
       ctx.globalAlpha = .5;
       ctx.beginPath();
-      ctx.moveTo(px, area.top);
+      ctx.moveTo(px, label ? area.top - LABELS + label.row * ROW : area.top);
       ctx.lineTo(px, area.bottom);
       ctx.stroke();
       ctx.globalAlpha = 1;
       if (label)
-        ctx.fillText(word, label.left, area.top + 10 + label.row * 13);
+        ctx.fillText(word, label.left, area.top - LABELS + 9 + label.row * ROW);
     }
     ctx.restore();
   },
@@ -54,11 +56,11 @@ function evenTicks(axis) {
     axis.ticks.push({ value: at });
 }
 
-function options(yScale, tooltip) {
+function options(yScale, tooltip, labels = 2) {
   return {
     animation: false, parsing: false, normalized: true, responsive: true, maintainAspectRatio: false,
     interaction: { mode: "index", intersect: false },
-    layout: { padding: { top: 2 } },
+    layout: { padding: { top: labels } },
     scales: {
       x: { type: "linear", grid: { display: false }, afterBuildTicks: evenTicks,
         ticks: { maxRotation: 0, autoSkipPadding: 16, callback: (at) => clock(at * 1000) } },
@@ -91,7 +93,7 @@ function makeWait(canvas) {
     options: options({ type: "logarithmic", min: 1, suggestedMax: 1000,
       ticks: { callback: (ms) => shown.has(ms) ? duration(ms) : null },
       grid: { color: (context) => shown.has(context.tick?.value) ? colour("--line") : "transparent" } },
-    (item) => `${item.dataset.label}: ${duration(item.parsed.y)}`),
+    (item) => `${item.dataset.label}: ${duration(item.parsed.y)}`, LABELS),
   });
 }
 
@@ -116,7 +118,7 @@ export function makeCharts(rateCanvas, waitCanvas) {
 
 function wordOf(entry) {
   switch (entry.kind) {
-  case "leader": return entry.to < 0 ? `p${entry.partition}: no leader` : `p${entry.partition}: leader ${entry.to}`;
+  case "leader": return entry.to < 0 ? `p${entry.partition}: no leader` : `p${entry.partition} → broker ${entry.to}`;
   case "broker": return entry.to < 0 ? `broker ${entry.from} gone` : `broker ${entry.to} back`;
   case "start": return "consumer started";
   case "pause": return `p${entry.partition}: pause ${duration(entry.pause_ms)}`;
