@@ -118,7 +118,9 @@ export function makeCharts(rateCanvas, waitCanvas) {
 
 function wordOf(entry) {
   switch (entry.kind) {
-  case "leader": return entry.to < 0 ? `p${entry.partition}: no leader` : `p${entry.partition} → broker ${entry.to}`;
+  case "leader":
+    return (entry.to < 0 ? `p${entry.partition}: no leader` : `p${entry.partition} → broker ${entry.to}`)
+      + (entry.pause_ms ? `, ${duration(entry.pause_ms)}` : "");
   case "broker": return entry.to < 0 ? `broker ${entry.from} gone` : `broker ${entry.to} back`;
   case "start": return "consumer started";
   case "pause": return `p${entry.partition}: pause ${duration(entry.pause_ms)}`;
