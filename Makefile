@@ -19,7 +19,7 @@ all: ## builds the programs into build/programs/bin
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
 
-demo: ## the whole shop for half a minute, a broker stopped in the middle, and a count at the end
+demo: ## the whole shop for half a minute, a broker stopped in the middle, and a count at the end: KEEP=1 leaves it running
 	@run/setup --kafka programs
 	@run/demo
 
@@ -30,8 +30,8 @@ test: ## the tests of every room, the flows, and the system on two real brokers
 	@run/setup --kafka --tests release
 	@tests/run release
 
-test-all: ## the same, with the sanitizers, Docker, clang and the linters
-	@run/setup --kafka --tests --checks --monitoring release programs
+test-all: ## the same, with the page in Chromium, the sanitizers, Docker, clang and the linters
+	@run/setup --kafka --tests --browser --checks --monitoring release programs
 	@tests/run all
 
 sweep: ## kills the processes at every write, sync, rename and send there is; POINTS=n: at about n of them

@@ -1,4 +1,4 @@
-# Words for the rooms' CMakeLists: room, program, room_test, room_sql.
+# Words for the rooms' CMakeLists: room, program, room_test, room_sql, room_files.
 
 set(HW9_WARNINGS -Wall -Wextra -Wconversion -Wshadow -Wpointer-arith -Wvla)
 if(HW9_WERROR)
@@ -104,4 +104,25 @@ function(room_manual target)
   if(HW9_DOCUMENTS)
     program_documents(${target})
   endif()
+endfunction()
+
+# room_files(TARGET NAME path file path file ...): files that are served become NAME, a table of
+# struct http_file that NAME.h of the room declares.
+function(room_files target name)
+  set(files "")
+  set(sources "")
+  while(ARGN)
+    list(POP_FRONT ARGN path file)
+    get_filename_component(file ${file} ABSOLUTE)
+    list(APPEND files ${path} ${file})
+    list(APPEND sources ${file})
+  endwhile()
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/${name}.c)
+  file(RELATIVE_PATH header ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/${name}.h)
+  string(REGEX REPLACE "s$" "_count" count ${name})
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DNAME=${name} -DCOUNT=${count} -DHEADER=${header}
+      "-DFILES=${files}" -P ${CMAKE_SOURCE_DIR}/cmake/Files.cmake
+    DEPENDS ${sources} ${CMAKE_SOURCE_DIR}/cmake/Files.cmake VERBATIM)
+  target_sources(${target} PRIVATE ${out})
 endfunction()

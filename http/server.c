@@ -95,7 +95,11 @@ static void find_route(struct http_request *request, const char *path, const cha
 			*allow ? ", " : "", route->method,
 			strcmp(route->method, "GET") == 0 ? ", HEAD" : "");
 	}
-	if (*allow) {
+	if (*allow && strcmp(method, "OPTIONS") == 0) {
+		(void)snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), ", OPTIONS");
+		http_answer_header(request, "Allow", allow);
+		http_answer_text(request, 204, "text/plain", "");
+	} else if (*allow) {
 		http_answer_header(request, "Allow", allow);
 		http_answer_problem(request, 405, NULL, "%s is not a method of %s", method, path);
 	} else {

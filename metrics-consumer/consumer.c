@@ -78,6 +78,7 @@ static void note_safe(struct consumer *c)
 	memcpy(c->safe, c->done.next, sizeof(c->safe));
 	for (int p = 0; p < EVENT_PARTITIONS; p++)
 		c->safe_line[p] = c->done.anchor[p].offset;
+	page_synced(c->with->page, c->with->journal, &c->done.counts);
 }
 
 static bool sync_journal(struct consumer *c, struct fail *fail)

@@ -103,6 +103,7 @@ static bool consume(const struct settings *s, struct journal *journal, struct co
 		goto stop_printer;
 	if (!ends_start(&ends, topic, counters, fail))
 		goto close_topic;
+	page_show_brokers(page, topic_client(topic), s->topic);
 
 	done = consumer_run(&(struct consumer_parts){ .topic = topic,
 				    .journal = journal,
@@ -113,6 +114,7 @@ static bool consume(const struct settings *s, struct journal *journal, struct co
 				    .page = page,
 				    .sync_ms = s->sync_ms },
 		fail);
+	page_show_brokers(page, NULL, NULL);
 	ends_stop(&ends);
 close_topic:
 	topic_close(&topic);
@@ -129,13 +131,15 @@ static bool run(const struct settings *s, struct fail *fail)
 {
 	struct journal journal = { .file.fd = -1, .directory = -1 };
 	struct counters counters;
-	struct page page;
+	static struct page page; /* it is large */
 	bool done;
 
 	if (!stop_on_signals(fail) || !reopen_on_signal(fail))
 		return false;
 	counters_init(&counters);
-	if (!page_start(&page, s->address, s->port, &counters, fail)) {
+	if (!page_start(&page,
+		    &(struct page_options){ s->address, s->port, &counters, s->dead_letter },
+		    fail)) {
 		counters_fini(&counters);
 		return false;
 	}

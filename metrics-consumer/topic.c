@@ -187,6 +187,11 @@ void topic_serve(struct topic *t)
 	rd_kafka_poll(t->client, 0);
 }
 
+rd_kafka_t *topic_client(struct topic *t)
+{
+	return t->client;
+}
+
 bool topic_check(struct topic *t, int wait_ms, struct fail *fail)
 {
 	topic_serve(t);

@@ -26,6 +26,8 @@ extern const struct kafka_property *const topic_fixed[];
 bool topic_open(struct topic **topic, const struct kafka_settings *kafka, const char *group,
 	struct fail *fail);
 void topic_close(struct topic **topic);
+/* For questions of another thread, which ends before topic_close. */
+rd_kafka_t *topic_client(struct topic *topic);
 
 /* As kafka_topic_check. */
 bool topic_check(struct topic *topic, int wait_ms, struct fail *fail);

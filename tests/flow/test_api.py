@@ -225,7 +225,7 @@ WRONG_METHODS = [("stock", "POST", "/stocks/A123", {"GET", "HEAD", "PUT"}),
                  ("cart", "HEAD", "/carts/a/items", {"POST"}),
                  ("cart", "PUT", "/carts/a/items", {"POST"}),
                  ("cart", "PUT", "/carts/a", {"GET", "HEAD"}),
-                 ("cart", "OPTIONS", "/carts/%C3", {"GET", "HEAD"}),
+                 ("cart", "PROPFIND", "/carts/%C3", {"GET", "HEAD"}),
                  ("cart", "POST", "/readyz", {"GET", "HEAD"})]
 
 
