@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "http/strict.h"
 #include "process/log.h"
 
 #define THREADS 2
@@ -36,11 +37,13 @@ struct http_server {
  * copy and are cut at their slashes by cut_parts. */
 static bool path_matches(const char *pattern, const char *path, char *copy, const char **parts)
 {
+	const char *const end = pattern + strict_path_length(pattern);
 	size_t part = 0;
 
 	strcpy(copy, path);
 	while (*pattern == '/' && *copy == '/') {
-		const size_t wanted = strcspn(++pattern, "/");
+		const size_t most = (size_t)(end - ++pattern), slash = strcspn(pattern, "/");
+		const size_t wanted = slash < most ? slash : most;
 		char *const segment = ++copy;
 		const size_t length = strcspn(segment, "/");
 
@@ -55,7 +58,7 @@ static bool path_matches(const char *pattern, const char *path, char *copy, cons
 		pattern += wanted;
 		copy += length;
 	}
-	return *pattern == '\0' && *copy == '\0';
+	return pattern == end && *copy == '\0';
 }
 
 static void cut_parts(struct http_request *request)
@@ -73,7 +76,7 @@ static bool method_matches(const char *route, const char *method)
 	       (strcmp(method, "HEAD") == 0 && strcmp(route, "GET") == 0);
 }
 
-/* Finds the route, or answers 404 or 405. */
+/* Finds the route, or answers what no handler has to see. */
 static void find_route(struct http_request *request, const char *path, const char *method)
 {
 	const struct http_server *const server = request->server;
@@ -88,13 +91,18 @@ static void find_route(struct http_request *request, const char *path, const cha
 		if (method_matches(route->method, method)) {
 			cut_parts(request);
 			request->route = route;
+			(void)strict_allows(request, method);
 			return;
 		}
-		(void)snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), "%s%s%s",
-			*allow ? ", " : "", route->method,
-			strcmp(route->method, "GET") == 0 ? ", HEAD" : "");
+		(void)snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), "%s, ",
+			strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method);
 	}
-	if (*allow) {
+	if (*allow || strcmp(path, "*") == 0)
+		(void)strcat(allow, "OPTIONS");
+	if (*allow && strcmp(method, "OPTIONS") == 0) {
+		http_answer_header(request, "Allow", allow);
+		http_answer_nothing(request);
+	} else if (*allow) {
 		http_answer_header(request, "Allow", allow);
 		http_answer_problem(request, 405, NULL, "%s is not a method of %s", method, path);
 	} else {
@@ -214,7 +222,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		*size = 0;
 		return take_body(request, data, length) ? MHD_YES : MHD_NO;
 	}
-	if (request->route && !request->dispatched) {
+	if (request->route && !request->dispatched && !request->response) {
 		const bool later = request->route->later && !request->too_large;
 
 		dispatch(request);

@@ -2,8 +2,9 @@
  *
  * A table of routes, each a method, a path and a handler. The server answers what no handler
  * has to see: 404 for an unknown path, 405 with Allow for an unknown method, 413 for a body
- * above HTTP_BODY_MAX. HEAD is answered where GET is. Errors are application/problem+json
- * (RFC 9457). */
+ * above HTTP_BODY_MAX, 400 for a query parameter that the route does not name, 412 for a change
+ * under a condition. HEAD is answered where GET is, OPTIONS everywhere. Errors are
+ * application/problem+json (RFC 9457). */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
 
@@ -29,7 +30,9 @@ typedef void http_handler(struct http_request *request, void *context);
 
 struct http_route {
 	const char *method;
-	const char *path; /* "/carts/{cartId}/items": a part in braces takes any one segment */
+	/* "/carts/{cartId}/items": a part in braces takes any one segment. "/stocks{?after,limit}":
+	 * it knows these query parameters (RFC 6570). */
+	const char *path;
 	http_handler *handle;
 	bool later;
 };
@@ -59,6 +62,8 @@ const char *http_body(const struct http_request *request, size_t *length);
 
 /* Adds a header (name and value copied) to the answer that follows; at most 4. */
 void http_answer_header(struct http_request *request, const char *name, const char *value);
+/* 204: an answer without a body. */
+void http_answer_nothing(struct http_request *request);
 /* Answers with a copy of @body. */
 void http_answer_text(
 	struct http_request *request, unsigned status, const char *type, const char *body);
