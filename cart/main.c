@@ -6,6 +6,7 @@
 #include "cart/http.h"
 #include "cart/simulator.h"
 #include "cart/store.h"
+#include "cart_openapi.h"
 
 struct cart_settings {
 	struct service_settings service; /* first */
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
 		.settings_size = sizeof(struct cart_settings),
 		.routes = cart_routes,
 		.route_count = CART_ROUTES,
+		.openapi = cart_openapi,
 		.make_tables = store_make_tables,
 		.apply = store_apply,
 		.describe = cart_describe,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer_openapi.h"
+
 static bool check_holds(struct page *page, enum page_check check, char why[HEALTH_TEXT_MAX])
 {
 	pthread_mutex_lock(&page->lock);
@@ -72,10 +74,17 @@ static void get_metrics(struct http_request *request, void *context)
 	free(text);
 }
 
+static void get_openapi(struct http_request *request, void *context)
+{
+	(void)context;
+	http_answer_text(request, 200, "application/json", consumer_openapi);
+}
+
 static const struct http_route routes[] = {
 	{ "GET", "/livez", get_live, false },
 	{ "GET", "/readyz", get_ready, false },
 	{ "GET", "/metrics", get_metrics, false },
+	{ "GET", "/openapi.json", get_openapi, false },
 };
 
 bool page_start(struct page *page, const char *address, int64_t port, struct counters *counters,

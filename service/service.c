@@ -85,6 +85,11 @@ struct outbox *service_outbox(struct service *service)
 	return service->outbox;
 }
 
+const char *service_openapi(const struct service *service)
+{
+	return service->definition->openapi;
+}
+
 unsigned service_describe(struct service *service, const struct command *command, json_t **body)
 {
 	return service->definition->describe(service, command, body);

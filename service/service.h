@@ -42,6 +42,7 @@ struct service_definition {
 
 	const struct http_route *routes; /* its own; context is the struct service */
 	size_t route_count;
+	const char *openapi; /* the document of all its routes, served at /openapi.json */
 
 	bool (*make_tables)(struct db *db, struct fail *fail);
 	fork_renumber *renumber; /* or NULL: its tables keep no numbers of events */
