@@ -138,6 +138,7 @@ static void handle_post(struct http_request *request, void *context)
 		return;
 	}
 	strcpy(post->item.cart_id, http_part(request, 0));
+	strcpy(post->item.cart.asked.trace, http_traceparent(request));
 	add_item_prepare(&post->item, context, answer_post);
 	post->item.cart.asked.once = keyed ? &post->once : NULL;
 	if (!service_put(context, &post->item.cart.asked.command)) {
@@ -175,6 +176,7 @@ static void delete_items(struct http_request *request, struct service *service, 
 	asked->request = request;
 	asked->service = service;
 	strcpy(asked->removal.cart_id, cart_id);
+	strcpy(asked->removal.cart.asked.trace, http_traceparent(request));
 	strcpy(asked->removal.sku, sku);
 	if (!once_read(request, &asked->once, &keyed, "DELETE /carts/%s/items/%s", cart_id, sku)) {
 		free(asked);

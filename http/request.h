@@ -5,6 +5,7 @@
 #include <microhttpd.h>
 
 #include "http/server.h"
+#include "trace/traceparent.h"
 
 #define HTTP_HEADERS_MAX 4
 
@@ -26,7 +27,11 @@ struct http_request {
 		char name[32], value[256];
 	} headers[HTTP_HEADERS_MAX];
 	size_t header_count;
+	char traceparent[TRACEPARENT_MAX]; /* "": none */
 };
+
+/* Reads it from the request. */
+void http_trace_read(struct http_request *request);
 
 /* Puts @response (taken) into the request and, on a `later` route, wakes the connection. */
 void http_request_answered(

@@ -213,6 +213,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		if (!request)
 			return MHD_NO;
 		*kept = request;
+		http_trace_read(request);
 		find_route(request, path, method);
 		return MHD_YES;
 	}
@@ -239,8 +240,15 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	(void)context;
 	(void)connection;
 	(void)code;
-	if (*kept)
+	if (*kept) {
+		const struct http_request *const request = *kept;
+
+		log_debug("http", "%s %s status=%u trace=%.*s",
+			request->route ? request->route->method : "-",
+			request->route ? request->route->path : "-", request->status, TRACE_DIGITS,
+			*request->traceparent ? request->traceparent + TRACE_AT : "-");
 		request_free(*kept);
+	}
 	*kept = NULL;
 }
 

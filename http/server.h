@@ -58,6 +58,9 @@ void http_server_stop(struct http_server **server);
 const char *http_part(const struct http_request *request, size_t index);
 const char *http_query(const struct http_request *request, const char *name);  /* NULL: not there */
 const char *http_header(const struct http_request *request, const char *name); /* NULL: not there */
+/* The traceparent that what comes of the request is to carry; "": none. That of the request where
+ * it has a sound one; a new one where its one is not sound. */
+const char *http_traceparent(const struct http_request *request);
 const char *http_body(const struct http_request *request, size_t *length);
 
 /* Adds a header (name and value copied) to the answer that follows; at most 4. */

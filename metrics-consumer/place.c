@@ -203,6 +203,7 @@ static uint32_t add_line(struct place *place, const rd_kafka_message_t *record,
 		.source_length = strlen(headers->source),
 		.id = headers->id,
 		.delay_ms = now_ms - at_ms,
+		.trace = *headers->traceparent ? headers->traceparent + TRACE_AT : NULL,
 		.value = value,
 		.length = length };
 

@@ -307,6 +307,10 @@ static bool send_row(void *context, const struct row *row)
 	headers = headers_new(r->options->source, row->id, event_type_name(row->type), row->at_ms);
 	if (!headers)
 		return false;
+	if (row->trace && !headers_add_traceparent(headers, row->trace)) {
+		rd_kafka_headers_destroy(headers);
+		return false;
+	}
 	error = rd_kafka_producev(r->producer, RD_KAFKA_V_TOPIC(r->options->kafka.topic),
 		RD_KAFKA_V_PARTITION(r->options->partition),
 		RD_KAFKA_V_KEY(row->key, strlen(row->key)),

@@ -12,13 +12,15 @@
 #include "outbox/outbox.h"
 #include "process/log.h"
 #include "process/settings.h"
+#include "trace/traceparent.h"
 
 struct service;
 
 /* What a service's own command begins with. */
 struct service_command {
-	struct command command; /* first */
-	struct once *once;      /* the request's Idempotency-Key; or NULL */
+	struct command command;      /* first */
+	struct once *once;           /* the request's Idempotency-Key; or NULL */
+	char trace[TRACEPARENT_MAX]; /* what its event is to carry; "": nothing */
 };
 
 struct service_settings { /* first member of a service's own settings */

@@ -87,6 +87,7 @@ static struct asking *asking_new(
 	asking->request = request;
 	asking->service = service;
 	strcpy(asking->stock.sku, http_part(request, 0));
+	strcpy(asking->stock.asked.trace, http_traceparent(request));
 	return asking;
 }
 
