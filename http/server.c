@@ -26,6 +26,7 @@ struct http_server {
 	const struct http_route *routes;
 	size_t route_count;
 	void *context;
+	struct spans *spans;
 	MHD_socket listener;
 	bool quiesced; /* closing the listener is ours then */
 	pthread_mutex_t lock;
@@ -133,6 +134,7 @@ static void request_free(struct http_request *request)
 		MHD_destroy_response(request->response);
 	free(request->path);
 	free(request->body);
+	free(request->span);
 	free(request);
 }
 
@@ -213,7 +215,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		if (!request)
 			return MHD_NO;
 		*kept = request;
-		http_trace_read(request);
+		http_trace_begin(request, request->server->spans, method, path);
 		find_route(request, path, method);
 		return MHD_YES;
 	}
@@ -237,16 +239,10 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 static void on_completed(void *context, struct MHD_Connection *connection, void **kept,
 	enum MHD_RequestTerminationCode code)
 {
-	(void)context;
 	(void)connection;
 	(void)code;
 	if (*kept) {
-		const struct http_request *const request = *kept;
-
-		log_debug("http", "%s %s status=%u trace=%.*s",
-			request->route ? request->route->method : "-",
-			request->route ? request->route->path : "-", request->status, TRACE_DIGITS,
-			*request->traceparent ? request->traceparent + TRACE_AT : "-");
+		http_trace_end(*kept, ((struct http_server *)context)->spans);
 		request_free(*kept);
 	}
 	*kept = NULL;
@@ -336,6 +332,7 @@ bool http_server_start(
 	s->routes = options->routes;
 	s->route_count = options->route_count;
 	s->context = options->context;
+	s->spans = options->spans;
 	if (!open_listener(options, &s->listener, fail)) {
 		free(s);
 		return false;
@@ -345,8 +342,8 @@ bool http_server_start(
 	s->daemon = MHD_start_daemon(
 		MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
 		NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-		NULL, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
+		MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+		MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)HTTP_IDLE_SECONDS, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
 		MHD_OPTION_END);

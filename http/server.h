@@ -20,6 +20,7 @@
 #define HTTP_CONNECTIONS_MAX 1000  /* open at once; further ones wait in the listen queue */
 #define HTTP_IDLE_SECONDS    30    /* a connection without traffic is closed after this */
 
+struct spans;
 struct http_server;
 struct http_request;
 
@@ -42,7 +43,8 @@ struct http_options {
 	int64_t port;                    /* 0: any */
 	const struct http_route *routes; /* borrowed until http_server_stop */
 	size_t route_count;
-	void *context; /* for the handlers */
+	void *context;       /* for the handlers */
+	struct spans *spans; /* where those of requests go; or NULL */
 };
 
 /* FAIL_OWNED where the port is taken. */

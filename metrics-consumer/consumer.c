@@ -78,6 +78,8 @@ static void note_safe(struct consumer *c)
 	memcpy(c->safe, c->done.next, sizeof(c->safe));
 	for (int p = 0; p < EVENT_PARTITIONS; p++)
 		c->safe_line[p] = c->done.anchor[p].offset;
+	if (c->with->place->length == 0) /* all that was placed is written */
+		line_spans_end(c->with->place->spans);
 }
 
 static bool sync_journal(struct consumer *c, struct fail *fail)

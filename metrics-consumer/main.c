@@ -15,6 +15,7 @@
 #include "process/reopen.h"
 #include "process/settings.h"
 #include "process/stop.h"
+#include "trace/spans.h"
 
 #define LOCK_AGAIN_MS 500  /* between two tries of a standby */
 #define PRINT_LAST_MS 2000 /* how long standard output may still take at the end */
@@ -200,6 +201,7 @@ static bool consume(const struct settings *s, struct journal *journal, struct co
 		.context = &place,
 		.next = place.progress.next };
 	struct printer *printer = NULL;
+	struct spans *spans = NULL;
 	struct topic *topic;
 	bool done = false;
 
@@ -208,6 +210,9 @@ static bool consume(const struct settings *s, struct journal *journal, struct co
 	if (!journal_open(journal, s->journal, &settings, &reader, fail) ||
 		!dead_letter_open(&dead, s->dead_letter, place.progress.next, place_recall_dead,
 			&place, fail))
+		goto close_files;
+	if (!spans_start(&spans, program.name, fail) ||
+		!line_spans_open(&place.spans, spans, s->topic, s->group, fail))
 		goto close_files;
 	if (s->print && !printer_start(&printer, STDOUT_FILENO, fail))
 		goto close_files;
@@ -229,6 +234,8 @@ stop_printer:
 	page_show_printer(page, NULL);
 	printer_stop(&printer, PRINT_LAST_MS);
 close_files:
+	line_spans_close(&place.spans);
+	spans_stop(&spans);
 	dead_letter_close(&dead);
 	place_close(&place);
 	return done;

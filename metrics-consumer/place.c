@@ -209,6 +209,8 @@ static uint32_t add_line(struct place *place, const rd_kafka_message_t *record,
 
 	assert(place->room - place->length >= LINE_HEAD_MAX + length);
 	place->length += line_write(&place->second, &line, place->lines + place->length);
+	if (line.trace)
+		line_spans_begin(place->spans, record, decoded);
 	set_anchor(&place->progress.anchor[record->partition], record->offset, line.source,
 		line.source_length, line.id, checksum);
 	count_event(place, record, decoded->type);

@@ -25,6 +25,7 @@ struct run {
 
 	rd_kafka_t *producer;
 	rd_kafka_queue_t *events;
+	struct row_spans *spans; /* of the rows on their way; or NULL */
 	enum run_state state;
 	int64_t next;                 /* row to send next */
 	int64_t last;                 /* highest row that may be sent: its commit is over */
