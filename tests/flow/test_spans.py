@@ -1,6 +1,7 @@
 """Spans of a request, of the way of its event to Kafka, and of its line in the journal: where the
 standard variables OTEL_... ask for them they reach a collector, and whatever a collector does stands
 in nobody's way."""
+import concurrent.futures
 import contextlib
 import http.client
 import json
@@ -17,6 +18,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00"
 SERVER, PRODUCER, CONSUMER = 2, 4, 5
 MANY = 1400  # requests of two spans each
+HANDS = 7    # at once
 MADE = story.SOURCE / "build" / "documents"
 AGAINST_SCHEMA = """
 import sys
@@ -56,10 +58,15 @@ class Spans(story.Story):
         return answer
 
     def put_many(self):
-        """On one connection: more spans than fit the queue."""
+        """More spans than fit the queue."""
+        with concurrent.futures.ThreadPoolExecutor(HANDS) as pool:
+            for done in [pool.submit(self.put_some, MANY // HANDS) for _ in range(HANDS)]:
+                done.result()
+
+    def put_some(self, count):
         connection = http.client.HTTPConnection("127.0.0.1", self.stock.port, timeout=15)
         with contextlib.closing(connection):
-            for number in range(MANY):
+            for number in range(count):
                 connection.request("PUT", f"/stocks/sku-{number % 50}",
                                    '{"price":1,"count":5}', {"traceparent": SAMPLED})
                 response = connection.getresponse()
