@@ -228,6 +228,8 @@ class Spans(story.Story):
         self.shop.await_journaled()
         self.stop()
         self.assertGreaterEqual(len(self.collector.spans()), 6)
+        for span in self.collector.spans():  # in hexadecimal, which the schema cannot say
+            self.assertRegex(f"{span['traceId']} {span['spanId']}", "^[0-9a-f]{32} [0-9a-f]{16}$")
         lines = "".join(json.dumps(each) + "\n" for _, _, each in self.collector.requests)
         run = subprocess.run([MADE / "venv" / "bin" / "python3", "-c", AGAINST_SCHEMA],
                              input=lines, capture_output=True, text=True, timeout=60)
