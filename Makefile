@@ -31,7 +31,7 @@ test: ## the tests of every room, the flows, and the system on two real brokers
 	@tests/run release
 
 test-all: ## the same, with the page in Chromium, the sanitizers, Docker, clang and the linters
-	@run/setup --kafka --tests --browser --checks --monitoring release programs
+	@run/setup --kafka --tests --browser --checks --monitoring --documents release programs
 	@tests/run all
 
 sweep: ## kills the processes at every write, sync, rename and send there is; POINTS=n: at about n of them

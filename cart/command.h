@@ -7,7 +7,7 @@
 
 #define LEVELS_MAX 256 /* levels in one command */
 
-enum cart_kind { CART_ADD_ITEM, CART_LEARN_LEVELS };
+enum cart_kind { CART_ADD_ITEM, CART_LEARN_LEVELS, CART_REMOVE };
 
 struct cart_command {
 	struct service_command asked; /* first */
@@ -51,6 +51,16 @@ struct add_item {
 	void (*simulated)(struct command *command, const struct fail *refused); /* simulator's */
 	struct stock_question *question;                                        /* who asks stock */
 	int64_t asked_ms; /* when it was handed over for asking */
+};
+
+/* Takes an item out of a cart, or everything. Stock has no say in it. */
+struct removal {
+	struct cart_command cart;                          /* first */
+	char cart_id[EVENT_NAME_MAX], sku[EVENT_NAME_MAX]; /* sku "": everything */
+	/* answered */
+	int64_t removed; /* pieces of the SKU, or different SKUs; 0: there were none, and no event
+			  */
+	int64_t event_id;
 };
 
 /* What the reader of partition 1 found: levels in the order of the partition, and the offset

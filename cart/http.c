@@ -15,6 +15,14 @@ struct post {
 	struct service *service;
 };
 
+struct delete
+{
+	struct removal removal; /* first */
+	struct once once;
+	struct http_request *request;
+	struct service *service;
+};
+
 static json_t *money(double cents)
 {
 	const double whole = cents / 100;
@@ -32,10 +40,8 @@ static json_t *event_json(const struct service *service, const struct add_item *
 		(json_int_t)item->event_id);
 }
 
-unsigned cart_describe(struct service *service, const struct command *command, json_t **body)
+static unsigned describe_item(struct service *service, const struct add_item *item, json_t **body)
 {
-	const struct add_item *const item = (const struct add_item *)command;
-
 	switch (item->result) {
 	case ADD_DONE:
 		*body = event_json(service, item);
@@ -48,6 +54,39 @@ unsigned cart_describe(struct service *service, const struct command *command, j
 		return 404;
 	case ADD_ASK_STOCK:
 		break;
+	}
+	return 0;
+}
+
+static unsigned describe_removal(
+	struct service *service, const struct removal *removal, json_t **body)
+{
+	json_t *const said = json_pack("{s:s}", "cartId", removal->cart_id);
+	const bool all = *removal->sku == '\0';
+
+	if (!all)
+		(void)json_object_set_new(said, "sku", json_string(removal->sku));
+	if (removal->removed == 0) {
+		*body = http_problem(404, said, all ? "cartId" : "sku",
+			all ? "no such cart" : "no such item in this cart");
+		return 404;
+	}
+	(void)json_object_set_new(said, "removed", json_integer(removal->removed));
+	(void)json_object_set_new(said, "source", json_string(service_source(service)));
+	(void)json_object_set_new(said, "id", json_integer(removal->event_id));
+	*body = said;
+	return 200;
+}
+
+unsigned cart_describe(struct service *service, const struct command *command, json_t **body)
+{
+	switch (((const struct cart_command *)command)->kind) {
+	case CART_ADD_ITEM:
+		return describe_item(service, (const struct add_item *)command, body);
+	case CART_REMOVE:
+		return describe_removal(service, (const struct removal *)command, body);
+	case CART_LEARN_LEVELS:
+		break; /* nobody asks */
 	}
 	return 0;
 }
@@ -79,8 +118,8 @@ static void answer_post(struct add_item *item, bool decided, const struct fail *
 static void handle_post(struct http_request *request, void *context)
 {
 	static const struct field fields[] = {
-		{ "sku", FIELD_NAME, offsetof(struct add_item, sku), 0, 0 },
-		{ "count", FIELD_WHOLE, offsetof(struct add_item, count), 1, EVENT_COUNT_MAX },
+		{ "sku", FIELD_NAME, offsetof(struct add_item, sku), 0, 0, 0 },
+		{ "count", FIELD_WHOLE, offsetof(struct add_item, count), 1, EVENT_COUNT_MAX, 0 },
 	};
 	struct post *const post = calloc(1, sizeof(*post));
 	bool keyed;
@@ -99,12 +138,65 @@ static void handle_post(struct http_request *request, void *context)
 		return;
 	}
 	strcpy(post->item.cart_id, http_part(request, 0));
+	strcpy(post->item.cart.asked.trace, http_traceparent(request));
 	add_item_prepare(&post->item, context, answer_post);
 	post->item.cart.asked.once = keyed ? &post->once : NULL;
 	if (!service_put(context, &post->item.cart.asked.command)) {
 		service_answer_refused(request, NULL);
 		free(post);
 	}
+}
+
+static void answer_delete(struct command *command, const struct fail *refused)
+{
+	struct delete *const asked = (struct delete *)command;
+
+	service_answer(asked->request, asked->service, &asked->removal.cart.asked, refused);
+	free(asked);
+}
+
+/* @sku "": the whole cart. */
+static void delete_items(struct http_request *request, struct service *service, const char *sku)
+{
+	const char *const cart_id = http_part(request, 0);
+	struct delete *asked;
+	bool keyed;
+
+	if (!fields_path_name(request, "cartId", cart_id, &service_names) ||
+		(*sku && !fields_path_name(request, "sku", sku, &service_names)))
+		return;
+	asked = calloc(1, sizeof(*asked));
+	if (!asked) {
+		service_answer_refused(request, NULL);
+		return;
+	}
+	asked->removal.cart.kind = CART_REMOVE;
+	asked->removal.cart.asked.command =
+		(struct command){ .makes_event = true, .answer = answer_delete };
+	asked->request = request;
+	asked->service = service;
+	strcpy(asked->removal.cart_id, cart_id);
+	strcpy(asked->removal.cart.asked.trace, http_traceparent(request));
+	strcpy(asked->removal.sku, sku);
+	if (!once_read(request, &asked->once, &keyed, "DELETE /carts/%s/items/%s", cart_id, sku)) {
+		free(asked);
+		return;
+	}
+	asked->removal.cart.asked.once = keyed ? &asked->once : NULL;
+	if (!service_put(service, &asked->removal.cart.asked.command)) {
+		service_answer_refused(request, NULL);
+		free(asked);
+	}
+}
+
+static void handle_delete_item(struct http_request *request, void *context)
+{
+	delete_items(request, context, http_part(request, 1));
+}
+
+static void handle_delete_cart(struct http_request *request, void *context)
+{
+	delete_items(request, context, "");
 }
 
 struct cart_page {
@@ -155,4 +247,6 @@ static void handle_get(struct http_request *request, void *context)
 const struct http_route cart_routes[CART_ROUTES] = {
 	{ "POST", "/carts/{cartId}/items", handle_post, true },
 	{ "GET", "/carts/{cartId}", handle_get, false },
+	{ "DELETE", "/carts/{cartId}/items/{sku}", handle_delete_item, true },
+	{ "DELETE", "/carts/{cartId}", handle_delete_cart, true },
 };

@@ -5,7 +5,7 @@
 #include "cart/command.h"
 #include "service/service.h"
 
-#define CART_ROUTES 2
+#define CART_ROUTES 4
 /* What a command of ours is answered; see struct service_definition. */
 unsigned cart_describe(struct service *service, const struct command *command, json_t **body);
 

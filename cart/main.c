@@ -5,6 +5,7 @@
 #include "cart/http.h"
 #include "cart/simulator.h"
 #include "cart/store.h"
+#include "cart_openapi.h"
 #include "manual_text.h"
 
 struct cart_settings {
@@ -73,6 +74,7 @@ int main(int argc, char **argv)
 		.settings_size = sizeof(struct cart_settings),
 		.routes = cart_routes,
 		.route_count = CART_ROUTES,
+		.openapi = cart_openapi,
 		.make_tables = store_make_tables,
 		.apply = store_apply,
 		.describe = cart_describe,

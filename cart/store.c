@@ -164,12 +164,41 @@ static bool learn_levels(struct outbox_tx *tx, struct learn_levels *asked, struc
 	       fail_prefix(fail, "store the view of stock");
 }
 
+static bool take_count(void *context, const struct db_value *columns)
+{
+	*(int64_t *)context = columns[0].whole;
+	return true;
+}
+
+static bool remove_items(struct outbox_tx *tx, struct removal *asked, struct fail *fail)
+{
+	const bool all = *asked->sku == '\0';
+	const struct db_value key[] = { db_text(asked->cart_id), db_text(asked->sku) };
+	struct event event = { .type = all ? EVENT_CART_CLEARED : EVENT_CART_ITEM_REMOVED };
+
+	asked->removed = 0;
+	if (!db_query(tx->db, all ? SQL_COUNT_ITEMS : SQL_FIND_ITEM, key, all ? 1 : 2, take_count,
+		    &asked->removed, fail))
+		return fail_prefix(fail, "find items");
+	if (asked->removed == 0)
+		return true;
+	event.count = asked->removed;
+	strcpy(event.cart_id, asked->cart_id);
+	strcpy(event.sku, asked->sku);
+	return (db_query(tx->db, all ? SQL_CLEAR_CART : SQL_REMOVE_ITEM, key, all ? 1 : 2, NULL,
+			NULL, fail) ||
+		       fail_prefix(fail, "remove items")) &&
+	       rows_append(tx, &event, &asked->event_id, fail);
+}
+
 bool store_apply(void *service, struct outbox_tx *tx, struct command *command, struct fail *fail)
 {
 	(void)service;
 	switch (((struct cart_command *)command)->kind) {
 	case CART_ADD_ITEM:
 		return add_item(tx, (struct add_item *)command, fail);
+	case CART_REMOVE:
+		return remove_items(tx, (struct removal *)command, fail);
 	case CART_LEARN_LEVELS:
 		return learn_levels(tx, (struct learn_levels *)command, fail);
 	}

@@ -126,3 +126,14 @@ function(room_files target name)
     DEPENDS ${sources} ${CMAKE_SOURCE_DIR}/cmake/Files.cmake VERBATIM)
   target_sources(${target} PRIVATE ${out})
 endfunction()
+
+# room_document(TARGET FILE NAME): FILE, a text beside the CMakeLists.txt, is the string NAME of NAME.h.
+function(room_document target file name)
+  set(in ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/document/${name}.h)
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DFILE=${in} -DNAME=${name} -DOUT=${out} -P ${CMAKE_SOURCE_DIR}/cmake/Document.cmake
+    DEPENDS ${in} ${CMAKE_SOURCE_DIR}/cmake/Document.cmake VERBATIM)
+  target_sources(${target} PRIVATE ${out})
+  target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/document)
+endfunction()

@@ -17,6 +17,8 @@ static const struct {
 	[EVENT_CART_ITEM_FAILED] = { "cart_item_failed", "cart", 0 },
 	[EVENT_SKU_CREATED] = { "sku_created", "stock", 1 },
 	[EVENT_STOCK_CHANGED] = { "stock_changed", "stock", 1 },
+	[EVENT_CART_ITEM_REMOVED] = { "cart_item_removed", "cart", 0 },
+	[EVENT_CART_CLEARED] = { "cart_cleared", "cart", 0 },
 };
 
 static const char *const flaws[EVENT_FLAWS] = { "sound", "not_json", "not_object", "missing_field",
@@ -105,6 +107,22 @@ static int encode_cart(const struct event *e, const char *time, char *out)
 		added ? "" : "\"");
 }
 
+/* What leaves a cart may be more than one request put there. */
+static int encode_removal(const struct event *e, const char *time, char *out)
+{
+	assert(event_name_valid(e->cart_id, strlen(e->cart_id)));
+	assert(e->count >= 1 && e->count <= EVENT_LEVEL_MAX);
+	if (e->type == EVENT_CART_CLEARED)
+		return snprintf(out, EVENT_JSON_MAX,
+			"{\"type\":\"cart_cleared\",\"service\":\"cart\",\"timestamp\":\"%s\","
+			"\"payload\":{\"cartId\":\"%s\",\"items\":%" PRId64 "}}",
+			time, e->cart_id, e->count);
+	return snprintf(out, EVENT_JSON_MAX,
+		"{\"type\":\"cart_item_removed\",\"service\":\"cart\",\"timestamp\":\"%s\","
+		"\"payload\":{\"cartId\":\"%s\",\"sku\":\"%s\",\"count\":%" PRId64 "}}",
+		time, e->cart_id, e->sku, e->count);
+}
+
 static int encode_stock(const struct event *e, const char *time, char *out)
 {
 	char price[EVENT_PRICE_MAX];
@@ -129,12 +147,17 @@ size_t event_encode(const struct event *event, char out[EVENT_JSON_MAX])
 	char time[CLOCK_TEXT_MAX];
 	int length = 0;
 
-	assert(event_name_valid(event->sku, strlen(event->sku)));
+	assert(event->type == EVENT_CART_CLEARED ||
+		event_name_valid(event->sku, strlen(event->sku)));
 	clock_text_seconds(event->at_ms, time);
 	switch (event->type) {
 	case EVENT_CART_ITEM_ADDED:
 	case EVENT_CART_ITEM_FAILED:
 		length = encode_cart(event, time, out);
+		break;
+	case EVENT_CART_ITEM_REMOVED:
+	case EVENT_CART_CLEARED:
+		length = encode_removal(event, time, out);
 		break;
 	case EVENT_SKU_CREATED:
 	case EVENT_STOCK_CHANGED:

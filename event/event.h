@@ -33,8 +33,10 @@ enum event_type {        /* stored in outbox rows: new types get new numbers */
 	EVENT_CART_ITEM_FAILED = 2,
 	EVENT_SKU_CREATED = 3,
 	EVENT_STOCK_CHANGED = 4,
+	EVENT_CART_ITEM_REMOVED = 5,
+	EVENT_CART_CLEARED = 6,
 };
-#define EVENT_TYPES 5
+#define EVENT_TYPES 7
 
 enum event_flaw { /* why a record is not an event; the dead letter keeps it by name */
 	EVENT_SOUND = 0,
@@ -51,9 +53,9 @@ enum event_flaw { /* why a record is not an event; the dead letter keeps it by n
 
 struct event {
 	enum event_type type;
-	int64_t at_ms; /* when it happened: milliseconds since the epoch, UTC */
-	char sku[EVENT_TEXT_MAX];
-	int64_t count;       /* asked for (cart) or the level (stock) */
+	int64_t at_ms;            /* when it happened: milliseconds since the epoch, UTC */
+	char sku[EVENT_TEXT_MAX]; /* "": cart_cleared */
+	int64_t count; /* asked for, taken out, SKUs that were in it (cart); the level (stock) */
 	int64_t price_cents; /* stock */
 	char cart_id[EVENT_TEXT_MAX];
 	char reason[EVENT_TEXT_MAX]; /* cart_item_failed */

@@ -141,6 +141,31 @@ enum event_flaw read_cart(const object &payload, struct event *event)
 	return failed ? take_text(f.found[4], event->reason) : EVENT_SOUND;
 }
 
+enum event_flaw read_removed(const object &payload, struct event *event)
+{
+	static const std::string_view names[] = { "cartId", "sku", "count" };
+	fields<3> f;
+
+	CHECK(f.collect(payload, names));
+	if (!f.there[0] || !f.there[1] || !f.there[2])
+		return EVENT_MISSING_FIELD;
+	CHECK(take_text(f.found[0], event->cart_id));
+	CHECK(take_text(f.found[1], event->sku));
+	return take_whole(f.found[2], 1, event->count);
+}
+
+enum event_flaw read_cleared(const object &payload, struct event *event)
+{
+	static const std::string_view names[] = { "cartId", "items" };
+	fields<2> f;
+
+	CHECK(f.collect(payload, names));
+	if (!f.there[0] || !f.there[1])
+		return EVENT_MISSING_FIELD;
+	CHECK(take_text(f.found[0], event->cart_id));
+	return take_whole(f.found[1], 1, event->count);
+}
+
 enum event_flaw read_stock(const object &payload, struct event *event)
 {
 	static const std::string_view names[] = { "sku", "count", "price" };
@@ -195,6 +220,10 @@ enum event_flaw read_envelope(const object &root, struct event *event)
 	case EVENT_CART_ITEM_ADDED:
 	case EVENT_CART_ITEM_FAILED:
 		return read_cart(payload, event);
+	case EVENT_CART_ITEM_REMOVED:
+		return read_removed(payload, event);
+	case EVENT_CART_CLEARED:
+		return read_cleared(payload, event);
 	case EVENT_SKU_CREATED:
 	case EVENT_STOCK_CHANGED:
 		return read_stock(payload, event);

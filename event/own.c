@@ -83,6 +83,10 @@ static enum event_type take_type(struct rest *rest)
 		return EVENT_CART_ITEM_FAILED;
 	if (TAKE(rest, "{\"type\":\"sku_created\",\"service\":\"stock\",\"timestamp\":\""))
 		return EVENT_SKU_CREATED;
+	if (TAKE(rest, "{\"type\":\"cart_item_removed\",\"service\":\"cart\",\"timestamp\":\""))
+		return EVENT_CART_ITEM_REMOVED;
+	if (TAKE(rest, "{\"type\":\"cart_cleared\",\"service\":\"cart\",\"timestamp\":\""))
+		return EVENT_CART_CLEARED;
 	return EVENT_OTHER;
 }
 
@@ -94,8 +98,18 @@ static bool take_time(struct rest *rest, int64_t *at_ms)
 	return true;
 }
 
+static bool take_cleared(struct rest *rest, struct event *event)
+{
+	event->sku[0] = '\0';
+	return TAKE(rest, "\"cartId\":\"") && take_text(rest, event->cart_id) &&
+	       TAKE(rest, "\",\"items\":") && take_whole(rest, DIGITS_MAX, &event->count) &&
+	       event->count >= 1 && TAKE(rest, "}}");
+}
+
 static bool take_cart(struct rest *rest, struct event *event)
 {
+	if (event->type == EVENT_CART_CLEARED)
+		return take_cleared(rest, event);
 	if (!TAKE(rest, "\"cartId\":\"") || !take_text(rest, event->cart_id) ||
 		!TAKE(rest, "\",\"sku\":\"") || !take_text(rest, event->sku) ||
 		!TAKE(rest, "\",\"count\":") || !take_whole(rest, DIGITS_MAX, &event->count) ||
@@ -103,6 +117,8 @@ static bool take_cart(struct rest *rest, struct event *event)
 		return false;
 	if (event->type == EVENT_CART_ITEM_ADDED)
 		return TAKE(rest, ",\"status\":\"success\"}}");
+	if (event->type == EVENT_CART_ITEM_REMOVED)
+		return TAKE(rest, "}}");
 	return TAKE(rest, ",\"status\":\"failed\",\"reason\":\"") &&
 	       take_text(rest, event->reason) && TAKE(rest, "\"}}");
 }

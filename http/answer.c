@@ -25,6 +25,8 @@ static const char *title(unsigned status)
 		return "Method Not Allowed";
 	case 409:
 		return "Conflict";
+	case 412:
+		return "Precondition Failed";
 	case 413:
 		return "Content Too Large";
 	case 500:
@@ -47,7 +49,8 @@ static void answer_bytes(struct http_request *request, unsigned status, const ch
 		log_error("http", "out of memory for a response");
 		abort();
 	}
-	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	if (type)
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	http_request_answered(request, status, response);
 }
 
@@ -59,6 +62,11 @@ void http_answer_header(struct http_request *request, const char *name, const ch
 	(void)snprintf(request->headers[request->header_count].value,
 		sizeof(request->headers[0].value), "%s", value);
 	request->header_count++;
+}
+
+void http_answer_nothing(struct http_request *request)
+{
+	answer_bytes(request, 204, NULL, NULL, 0, MHD_RESPMEM_PERSISTENT);
 }
 
 void http_answer_text(

@@ -168,6 +168,10 @@ static bool take_all(struct http_request *request, const struct field *table, si
 	for (size_t i = 0; i < count; i++) {
 		const json_t *const found = json_object_get(body, table[i].name);
 
+		if (table[i].there != 0)
+			*(bool *)((char *)target + table[i].there) = found != NULL;
+		if (!found && table[i].there != 0)
+			continue;
 		if (!found) {
 			http_answer_problem(
 				request, 400, table[i].name, "%s: is missing", table[i].name);

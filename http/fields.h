@@ -17,6 +17,7 @@ struct field {
 	enum field_kind kind;
 	size_t offset;             /* where in the target the value goes */
 	int64_t smallest, largest; /* FIELD_CENTS: in cents */
+	size_t there;              /* where a bool says whether it stood there; 0: it has to */
 };
 
 /* Whether a text is an id, and what an id looks like in words. */
@@ -26,7 +27,8 @@ struct field_names {
 	const char *shape;
 };
 
-/* Reads the body into @target. Every field of the table must be there, once, and no other.
+/* Reads the body into @target. Every field of the table that may not be left out must be there,
+ * once, and no other.
  * False where the request has been answered. */
 bool fields_read(struct http_request *request, const struct field *table, size_t count,
 	const struct field_names *names, void *target);

@@ -1,14 +1,10 @@
 #include "http/files.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "http/request.h"
 #include "process/log.h"
-
-#define NAMES_MAX 400 /* bytes of an answer that names parameters */
 
 static const char policy[] =
 	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -64,57 +60,4 @@ void http_answer_file(struct http_request *request, const struct http_file *file
 		(void)MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
 	}
 	http_request_answered(request, same ? 304 : 200, response);
-}
-
-struct query_look {
-	const char *const *known;
-	const char *seen[16]; /* borrowed from the connection */
-	size_t count;
-	char wrong[NAMES_MAX];
-	char first[64];
-};
-
-static void complain(struct query_look *look, const char *name, const char *what)
-{
-	const size_t length = strlen(look->wrong);
-
-	if (!*look->wrong)
-		(void)snprintf(look->first, sizeof(look->first), "%s", name);
-	(void)snprintf(look->wrong + length, sizeof(look->wrong) - length, "%s%.64s%s",
-		length > 0 ? ", " : "", name, what);
-}
-
-static enum MHD_Result look_at(
-	void *context, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-	struct query_look *const look = context;
-	size_t at = 0;
-
-	(void)kind;
-	(void)value;
-	for (size_t i = 0; i < look->count; i++) {
-		if (strcmp(look->seen[i], name) == 0) {
-			complain(look, name, " (there twice)");
-			return MHD_YES;
-		}
-	}
-	while (look->known[at] && strcmp(look->known[at], name) != 0)
-		at++;
-	if (!look->known[at])
-		complain(look, name, "");
-	else if (look->count < sizeof(look->seen) / sizeof(look->seen[0]))
-		look->seen[look->count++] = name;
-	return MHD_YES;
-}
-
-bool http_query_is_known(struct http_request *request, const char *const known[])
-{
-	struct query_look look = { .known = known };
-
-	(void)MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, look_at, &look);
-	if (!*look.wrong)
-		return true;
-	http_answer_problem(request, 400, look.first, "not a query parameter of %s: %s",
-		request->route->path, look.wrong);
-	return false;
 }

@@ -1,4 +1,4 @@
-/* http/files.h - documents that are part of the program, and what a request may ask of one.
+/* http/files.h - documents that are part of the program.
  *
  * They are revalidated each time (ETag, If-None-Match), and nothing but the server they come from
  * may serve scripts, styles or data to them (Content-Security-Policy). A Range is answered with
@@ -6,7 +6,6 @@
 #ifndef HTTP_FILES_H
 #define HTTP_FILES_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "http/server.h"
@@ -20,9 +19,5 @@ struct http_file {
 
 /* Answers with the file of the route's path, which is in the table. Lives as long as the server. */
 void http_answer_file(struct http_request *request, const struct http_file *files, size_t count);
-
-/* Whether every parameter of the query is one of @known, a list that ends with NULL, and there
- * once. False where the request has been answered with a 400 that names each one at fault. */
-bool http_query_is_known(struct http_request *request, const char *const known[]);
 
 #endif

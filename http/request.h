@@ -5,6 +5,7 @@
 #include <microhttpd.h>
 
 #include "http/server.h"
+#include "trace/traceparent.h"
 
 #define HTTP_HEADERS_MAX 4
 
@@ -27,7 +28,16 @@ struct http_request {
 		char name[32], value[256];
 	} headers[HTTP_HEADERS_MAX];
 	size_t header_count;
+	char traceparent[TRACEPARENT_MAX]; /* "": none */
+	struct span *span;                 /* that is kept of it; or NULL */
 };
+
+/* Which trace the request belongs to, and where spans are wanted and its one is to be kept, its
+ * beginning. */
+void http_trace_begin(
+	struct http_request *request, struct spans *spans, const char *method, const char *path);
+/* Its end: logs it, and gives its span away. */
+void http_trace_end(struct http_request *request, struct spans *spans);
 
 /* Puts @response (taken) into the request and, on a `later` route, wakes the connection. */
 void http_request_answered(

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "http/strict.h"
 #include "http/times.h"
 #include "process/clock.h"
 #include "process/log.h"
@@ -26,6 +27,7 @@ struct http_server {
 	size_t route_count;
 	void *context;
 	struct times *times;
+	struct spans *spans;
 	MHD_socket listener;
 	bool quiesced; /* closing the listener is ours then */
 	pthread_mutex_t lock;
@@ -37,11 +39,13 @@ struct http_server {
  * copy and are cut at their slashes by cut_parts. */
 static bool path_matches(const char *pattern, const char *path, char *copy, const char **parts)
 {
+	const char *const end = pattern + strict_path_length(pattern);
 	size_t part = 0;
 
 	strcpy(copy, path);
 	while (*pattern == '/' && *copy == '/') {
-		const size_t wanted = strcspn(++pattern, "/");
+		const size_t most = (size_t)(end - ++pattern), slash = strcspn(pattern, "/");
+		const size_t wanted = slash < most ? slash : most;
 		char *const segment = ++copy;
 		const size_t length = strcspn(segment, "/");
 
@@ -56,7 +60,7 @@ static bool path_matches(const char *pattern, const char *path, char *copy, cons
 		pattern += wanted;
 		copy += length;
 	}
-	return *pattern == '\0' && *copy == '\0';
+	return pattern == end && *copy == '\0';
 }
 
 static void cut_parts(struct http_request *request)
@@ -74,7 +78,7 @@ static bool method_matches(const char *route, const char *method)
 	       (strcmp(method, "HEAD") == 0 && strcmp(route, "GET") == 0);
 }
 
-/* Finds the route, or answers 404 or 405. */
+/* Finds the route, or answers what no handler has to see. */
 static void find_route(struct http_request *request, const char *path, const char *method)
 {
 	const struct http_server *const server = request->server;
@@ -89,16 +93,17 @@ static void find_route(struct http_request *request, const char *path, const cha
 		if (method_matches(route->method, method)) {
 			cut_parts(request);
 			request->route = route;
+			(void)strict_allows(request, method);
 			return;
 		}
-		(void)snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), "%s%s%s",
-			*allow ? ", " : "", route->method,
-			strcmp(route->method, "GET") == 0 ? ", HEAD" : "");
+		(void)snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), "%s, ",
+			strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method);
 	}
+	if (*allow || strcmp(path, "*") == 0)
+		(void)strcat(allow, "OPTIONS");
 	if (*allow && strcmp(method, "OPTIONS") == 0) {
-		(void)snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), ", OPTIONS");
 		http_answer_header(request, "Allow", allow);
-		http_answer_text(request, 204, "text/plain", "");
+		http_answer_nothing(request);
 	} else if (*allow) {
 		http_answer_header(request, "Allow", allow);
 		http_answer_problem(request, 405, NULL, "%s is not a method of %s", method, path);
@@ -131,6 +136,7 @@ static void request_free(struct http_request *request)
 		MHD_destroy_response(request->response);
 	free(request->path);
 	free(request->body);
+	free(request->span);
 	free(request);
 }
 
@@ -211,6 +217,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		if (!request)
 			return MHD_NO;
 		*kept = request;
+		http_trace_begin(request, request->server->spans, method, path);
 		find_route(request, path, method);
 		return MHD_YES;
 	}
@@ -220,7 +227,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		*size = 0;
 		return take_body(request, data, length) ? MHD_YES : MHD_NO;
 	}
-	if (request->route && !request->dispatched) {
+	if (request->route && !request->dispatched && !request->response) {
 		const bool later = request->route->later && !request->too_large;
 
 		dispatch(request);
@@ -236,11 +243,12 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 static void on_completed(void *context, struct MHD_Connection *connection, void **kept,
 	enum MHD_RequestTerminationCode code)
 {
-	(void)context;
 	(void)connection;
 	(void)code;
-	if (*kept)
+	if (*kept) {
+		http_trace_end(*kept, ((struct http_server *)context)->spans);
 		request_free(*kept);
+	}
 	*kept = NULL;
 }
 
@@ -333,6 +341,7 @@ bool http_server_start(
 		free(s);
 		return fail_set(fail, FAIL_FATAL, "out of memory");
 	}
+	s->spans = options->spans;
 	if (!open_listener(options, &s->listener, fail)) {
 		times_free(&s->times);
 		free(s);
@@ -343,8 +352,8 @@ bool http_server_start(
 	s->daemon = MHD_start_daemon(
 		MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
 		NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-		NULL, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
+		MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+		MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)HTTP_IDLE_SECONDS, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS,
 		MHD_OPTION_END);

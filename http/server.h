@@ -2,8 +2,9 @@
  *
  * A table of routes, each a method, a path and a handler. The server answers what no handler
  * has to see: 404 for an unknown path, 405 with Allow for an unknown method, 413 for a body
- * above HTTP_BODY_MAX. HEAD is answered where GET is. Errors are application/problem+json
- * (RFC 9457). */
+ * above HTTP_BODY_MAX, 400 for a query parameter that the route does not name, 412 for a change
+ * under a condition. HEAD is answered where GET is, OPTIONS everywhere. Errors are
+ * application/problem+json (RFC 9457). */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
 
@@ -21,6 +22,7 @@
 #define HTTP_THREADS         2     /* that serve */
 #define HTTP_IDLE_SECONDS    30    /* a connection without traffic is closed after this */
 
+struct spans;
 struct http_server;
 struct http_request;
 
@@ -31,7 +33,9 @@ typedef void http_handler(struct http_request *request, void *context);
 
 struct http_route {
 	const char *method;
-	const char *path; /* "/carts/{cartId}/items": a part in braces takes any one segment */
+	/* "/carts/{cartId}/items": a part in braces takes any one segment. "/stocks{?after,limit}":
+	 * it knows these query parameters (RFC 6570). */
+	const char *path;
 	http_handler *handle;
 	bool later;
 };
@@ -41,7 +45,8 @@ struct http_options {
 	int64_t port;                    /* 0: any */
 	const struct http_route *routes; /* borrowed until http_server_stop */
 	size_t route_count;
-	void *context; /* for the handlers */
+	void *context;       /* for the handlers */
+	struct spans *spans; /* where those of requests go; or NULL */
 };
 
 /* FAIL_OWNED where the port is taken. */
@@ -57,6 +62,9 @@ void http_server_stop(struct http_server **server);
 const char *http_part(const struct http_request *request, size_t index);
 const char *http_query(const struct http_request *request, const char *name);  /* NULL: not there */
 const char *http_header(const struct http_request *request, const char *name); /* NULL: not there */
+/* The traceparent that what comes of the request is to carry; "": none. That of the request where
+ * it has a sound one; a new one where its one is not sound. */
+const char *http_traceparent(const struct http_request *request);
 const char *http_body(const struct http_request *request, size_t *length);
 
 /* Writes how long requests to the server of this one took: http/times.h. */
@@ -64,6 +72,8 @@ void http_write_times(const struct http_request *request, FILE *out);
 
 /* Adds a header (name and value copied) to the answer that follows; at most 4. */
 void http_answer_header(struct http_request *request, const char *name, const char *value);
+/* 204: an answer without a body. */
+void http_answer_nothing(struct http_request *request);
 /* Answers with a copy of @body. */
 void http_answer_text(
 	struct http_request *request, unsigned status, const char *type, const char *body);

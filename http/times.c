@@ -4,7 +4,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "http/strict.h"
 #include "process/metrics.h"
+
+#define PATH_MAX_LENGTH 128 /* of a route, cut behind it */
 
 /* 100 us to 6.6 s */
 static const struct histogram_scale scale = { .first = 100, .per_second = 1000000, .bounds = 17 };
@@ -75,7 +78,7 @@ void times_write(struct times *t, FILE *out)
 		for (size_t i = 0; i <= TIMES_STATUSES; i++) {
 			struct place *const place = &t->places[row][i];
 			struct histogram took;
-			char code[12];
+			char code[12], path[PATH_MAX_LENGTH];
 			uint64_t count = 0;
 
 			histogram_read(&place->took, &took);
@@ -84,9 +87,11 @@ void times_write(struct times *t, FILE *out)
 			if (count == 0)
 				continue;
 			(void)snprintf(code, sizeof(code), "%u", atomic_load(&place->status));
+			(void)snprintf(path, sizeof(path), "%.*s",
+				(int)strict_path_length(route->path), route->path);
 			metrics_histogram(out, name,
-				METRICS_LABELS({ "method", route->method },
-					{ "route", route->path }, { "code", code }),
+				METRICS_LABELS({ "method", route->method }, { "route", path },
+					{ "code", code }),
 				&scale, &took);
 		}
 	}

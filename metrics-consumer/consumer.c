@@ -79,6 +79,8 @@ static void note_safe(struct consumer *c)
 	for (int p = 0; p < EVENT_PARTITIONS; p++)
 		c->safe_line[p] = c->done.anchor[p].offset;
 	page_synced(c->with->page, c->with->journal, &c->done.counts);
+	if (c->with->place->length == 0) /* all that was placed is written */
+		line_spans_end(c->with->place->spans);
 }
 
 static bool sync_journal(struct consumer *c, struct fail *fail)

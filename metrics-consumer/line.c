@@ -5,6 +5,7 @@
 
 #include "process/clock.h"
 #include "process/text.h"
+#include "trace/traceparent.h"
 
 static char *put_signed(char *at, int64_t value)
 {
@@ -55,6 +56,10 @@ size_t line_write(struct line_second *second, const struct line *line, char *out
 	}
 	at = PUT(at, " delay_ms=");
 	at = put_signed(at, line->delay_ms);
+	if (line->trace) {
+		at = PUT(at, " trace=");
+		at = put(at, line->trace, TRACE_DIGITS);
+	}
 	*at++ = ' ';
 	assert(at - out < LINE_HEAD_MAX);
 	at = put(at, line->value, line->length);
@@ -134,6 +139,23 @@ static bool take_delay(struct rest *rest, int64_t *delay_ms)
 	return true;
 }
 
+/* A value is an object, and begins with no letter: a line of before has no trace, and one that
+ * breaks off in its trace is none. */
+static bool take_trace(struct rest *rest, const char **trace)
+{
+	const char *const digits = rest->at + sizeof("trace=") - 1;
+
+	*trace = NULL;
+	if (!TAKE(rest, "trace="))
+		return rest->at == rest->end || *rest->at != 't';
+	if (rest->end - rest->at <= TRACE_DIGITS || digits[TRACE_DIGITS] != ' ' ||
+		strspn(digits, "0123456789abcdef") != TRACE_DIGITS)
+		return false;
+	*trace = digits;
+	rest->at += TRACE_DIGITS + 1;
+	return true;
+}
+
 bool line_read(struct line_second *second, const char *bytes, size_t length, struct line *line)
 {
 	struct rest rest = { bytes, bytes + length };
@@ -144,7 +166,7 @@ bool line_read(struct line_second *second, const char *bytes, size_t length, str
 		!TAKE(&rest, " offset=") || !take_number(&rest, &line->offset) ||
 		!TAKE(&rest, " source=") || !take_source(&rest, line) ||
 		!TAKE(&rest, " delay_ms=") || !take_delay(&rest, &line->delay_ms) ||
-		!TAKE(&rest, " "))
+		!TAKE(&rest, " ") || !take_trace(&rest, &line->trace))
 		return false;
 	line->partition = (int32_t)partition;
 	line->value = rest.at;

@@ -1,11 +1,13 @@
 /* metrics-consumer/line.h - a line of the journal: one event, as it is written and read back.
  *
  * 2025-07-08T19:15:32.481Z partition=0 offset=17 source=cart/5f2c9e1b id=18 delay_ms=3 {json}
+ * ... delay_ms=3 trace=4bf92f3577b34da6a3ce929d0e0e4736 {json}
  *
  * The time is that of logging; delay_ms is how long before that the event happened, negative
  * where the other clock is ahead. A record without a sound source and number says
- * `source=- id=-`. The value stands there as it came. A line is built and taken apart by hand:
- * millions of them pass. Pure; a struct line_second belongs to one thread. */
+ * `source=- id=-`. The trace stands there where the record had a traceparent. The value stands
+ * there as it came. A line is built and taken apart by hand: millions of them pass. Pure; a struct
+ * line_second belongs to one thread. */
 #ifndef METRICS_CONSUMER_LINE_H
 #define METRICS_CONSUMER_LINE_H
 
@@ -24,6 +26,7 @@ struct line {
 	size_t source_length; /* 0: none, and no id */
 	int64_t id;
 	int64_t delay_ms;
+	const char *trace; /* borrowed TRACE_DIGITS digits, or NULL */
 	const char *value; /* borrowed */
 	size_t length;
 };

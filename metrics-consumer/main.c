@@ -14,6 +14,7 @@
 #include "process/log.h"
 #include "process/reopen.h"
 #include "process/stop.h"
+#include "trace/spans.h"
 
 #define LOCK_AGAIN_MS 500  /* between two tries of a standby */
 #define PRINT_LAST_MS 2000 /* how long standard output may still take at the end */
@@ -86,6 +87,7 @@ static bool consume(const struct settings *s, struct journal *journal, struct co
 		.context = &place,
 		.next = place.progress.next };
 	struct printer *printer = NULL;
+	struct spans *spans = NULL;
 	struct topic *topic;
 	struct ends *ends;
 	bool done = false;
@@ -95,6 +97,9 @@ static bool consume(const struct settings *s, struct journal *journal, struct co
 	if (!journal_open(journal, s->journal, &settings, &reader, fail) ||
 		!dead_letter_open(&dead, s->dead_letter, place.progress.next, place_recall_dead,
 			&place, fail))
+		goto close_files;
+	if (!spans_start(&spans, consumer_program.name, fail) ||
+		!line_spans_open(&place.spans, spans, s->topic, s->group, fail))
 		goto close_files;
 	if (s->print && !printer_start(&printer, STDOUT_FILENO, fail))
 		goto close_files;
@@ -122,6 +127,8 @@ stop_printer:
 	page_show_printer(page, NULL);
 	printer_stop(&printer, PRINT_LAST_MS);
 close_files:
+	line_spans_close(&place.spans);
+	spans_stop(&spans);
 	dead_letter_close(&dead);
 	place_close(&place);
 	return done;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer_openapi.h"
 #include "http/files.h"
 #include "http/metrics.h"
 #include "kafka/client/statistics.h"
@@ -11,8 +12,6 @@
 #include "process/metrics.h"
 
 #define RECENT_MAX 200 /* events of one answer */
-
-static const char *const no_query[] = { NULL };
 
 static bool check_holds(struct page *page, enum page_check check, char why[HEALTH_TEXT_MAX])
 {
@@ -76,8 +75,7 @@ static void get_metrics(struct http_request *request, void *context)
 static void get_file(struct http_request *request, void *context)
 {
 	(void)context;
-	if (http_query_is_known(request, no_query))
-		http_answer_file(request, page_files, page_file_count);
+	http_answer_file(request, page_files, page_file_count);
 }
 
 /* journal:file:byte, as feed_message writes it. */
@@ -104,8 +102,6 @@ static void get_feed(struct http_request *request, void *context)
 	struct page *const page = context;
 	const char *const last_id = http_header(request, "Last-Event-ID");
 
-	if (!http_query_is_known(request, no_query))
-		return;
 	if (last_id && *last_id && !is_event_id(last_id))
 		http_answer_problem(request, 400, "Last-Event-ID",
 			"Last-Event-ID is not one that we gave: journal:file:byte");
@@ -135,14 +131,11 @@ static bool read_limit(const char *text, size_t *limit)
 
 static void get_recent(struct http_request *request, void *context)
 {
-	static const char *const known[] = { "type", "cart", "sku", "limit", NULL };
 	struct page *const page = context;
 	struct picture_filter filter = { .type = http_query(request, "type"),
 		.cart = http_query(request, "cart"),
 		.sku = http_query(request, "sku") };
 
-	if (!http_query_is_known(request, known))
-		return;
 	if (filter.type && !is_type(filter.type)) {
 		http_answer_problem(
 			request, 400, "type", "type=%.64s: no type of event", filter.type);
@@ -156,12 +149,19 @@ static void get_recent(struct http_request *request, void *context)
 	}
 }
 
-static const struct http_route routes[] = {
+static void get_openapi(struct http_request *request, void *context)
+{
+	(void)context;
+	http_answer_text(request, 200, "application/json", consumer_openapi);
+}
+
+const struct http_route page_routes[PAGE_ROUTES] = {
 	{ "GET", "/livez", get_live, false },
 	{ "GET", "/readyz", get_ready, false },
 	{ "GET", "/metrics", get_metrics, false },
+	{ "GET", "/openapi.json", get_openapi, false },
 	{ "GET", "/feed", get_feed, false },
-	{ "GET", "/recent", get_recent, false },
+	{ "GET", "/recent{?type,cart,sku,limit}", get_recent, false },
 	{ "GET", "/", get_file, false },
 	{ "GET", "/page.css", get_file, false },
 	{ "GET", "/page.js", get_file, false },
@@ -184,8 +184,8 @@ bool page_start(struct page *page, const struct page_options *options, struct fa
 {
 	const struct http_options http = { .address = options->address,
 		.port = options->port,
-		.routes = routes,
-		.route_count = sizeof(routes) / sizeof(routes[0]),
+		.routes = page_routes,
+		.route_count = PAGE_ROUTES,
 		.context = page };
 	const struct feed_options feed = { .counters = options->counters,
 		.dead_letter_path = options->dead_letter_path,

@@ -44,6 +44,9 @@ struct page_options {
 	const char *dead_letter_path;
 };
 
+#define PAGE_ROUTES 16
+extern const struct http_route page_routes[PAGE_ROUTES];
+
 /* Starts with every check saying "starting". */
 bool page_start(struct page *page, const struct page_options *options, struct fail *fail);
 void page_stop(struct page *page);

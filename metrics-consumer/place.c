@@ -202,11 +202,14 @@ static uint32_t add_line(struct place *place, const rd_kafka_message_t *record,
 		.source_length = strlen(headers->source),
 		.id = headers->id,
 		.delay_ms = now_ms - at_ms,
+		.trace = *headers->traceparent ? headers->traceparent + TRACE_AT : NULL,
 		.value = value,
 		.length = length };
 
 	assert(place->room - place->length >= LINE_HEAD_MAX + length);
 	place->length += line_write(&place->second, &line, place->lines + place->length);
+	if (line.trace)
+		line_spans_begin(place->spans, record, decoded);
 	set_anchor(&place->progress.anchor[record->partition], record->offset, line.source,
 		line.source_length, line.id, checksum);
 	histogram_add(&place->progress.counts.delay_ms, &counts_delay_scale,

@@ -22,6 +22,7 @@
 #include "metrics-consumer/dead_letter.h"
 #include "metrics-consumer/decode.h"
 #include "metrics-consumer/line.h"
+#include "metrics-consumer/line_spans.h"
 #include "metrics-consumer/resume.h"
 #include "metrics-consumer/sources.h"
 #include "process/fail.h"
@@ -41,6 +42,7 @@ struct place {
 	size_t flat_room;
 	struct resume resume[EVENT_PARTITIONS];
 	struct line_second second;
+	struct line_spans *spans; /* of lines that belong to a trace; borrowed, or NULL */
 	struct event event;
 	uint64_t merged, forgotten;
 	struct log_repeat untracked, stale, too_many_ranges, altered, passed_over, began_late;

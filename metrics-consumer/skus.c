@@ -78,7 +78,8 @@ void skus_note(struct skus *skus, const struct line *line, const struct event *e
 {
 	struct sku *sku;
 
-	if (event->type == EVENT_OTHER)
+	if (event->type == EVENT_OTHER || event->type == EVENT_CART_ITEM_REMOVED ||
+		event->type == EVENT_CART_CLEARED)
 		return;
 	sku = find_or_add(skus, event->sku);
 	if (!sku) {

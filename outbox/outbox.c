@@ -78,6 +78,7 @@ bool outbox_start(struct outbox *o, writer_apply *apply, void *service, struct f
 		.db = o->reader,
 		.source = o->source,
 		.partition = o->options.partition,
+		.spans = o->options.spans,
 		.progress = &o->progress,
 		.rewound = wake_writer,
 		.rewound_context = &o->queue };

@@ -15,6 +15,7 @@ struct outbox_options {      /* borrowed until outbox_close */
 	int32_t partition;
 	int64_t max_rows, keep_seconds;
 	struct kafka_settings kafka;
+	struct spans *spans; /* as of the relay */
 };
 
 struct outbox_status {

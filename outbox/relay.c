@@ -63,6 +63,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "outbox/row_spans.h"
 #include "outbox/run.h"
 #include "process/clock.h"
 #include "process/stop.h"
@@ -259,12 +260,14 @@ bool relay_start(struct relay **relay, const struct relay_options *options, stru
 		goto undo;
 	}
 	run_init(&r->run, &r->options, &r->stopping, r->wake);
-	if (!thread_start(&r->thread, "outbox-relay", run, r, fail))
+	if (!row_spans_open(&r->run.spans, &r->options, fail) ||
+		!thread_start(&r->thread, "outbox-relay", run, r, fail))
 		goto undo;
 	*relay = r;
 	return true;
 
 undo:
+	row_spans_close(&r->run.spans);
 	if (r->wake >= 0)
 		close(r->wake);
 	pthread_mutex_destroy(&r->lock);
@@ -310,6 +313,7 @@ void relay_free(struct relay **relay)
 
 	if (!r)
 		return;
+	row_spans_close(&r->run.spans);
 	close(r->wake);
 	pthread_mutex_destroy(&r->lock);
 	free(r);

@@ -11,6 +11,8 @@
 
 #define RELAY_WHY_MAX 256
 
+struct spans;
+
 struct relay_options { /* borrowed until relay_stop */
 	struct kafka_settings kafka;
 	struct db *db; /* a reader; the relay's thread has it alone */
@@ -19,6 +21,7 @@ struct relay_options { /* borrowed until relay_stop */
 	struct progress *progress;
 	void (*rewound)(void *context); /* the acknowledged number went back; must not wait */
 	void *rewound_context;
+	struct spans *spans; /* where those of traced rows go; or NULL */
 };
 
 struct relay;

@@ -54,10 +54,20 @@ bool rows_are_there(struct db *db, bool *there, struct fail *fail)
 	return db_query(db, SQL_HAS_OUTBOX, NULL, 0, take_there, there, fail);
 }
 
+/* A store of the version before has rows without a place for their trace. */
+static bool make_tables(struct db *db, struct fail *fail)
+{
+	bool traced = false;
+
+	return db_script(db, SQL_SCHEMA, fail) &&
+	       db_query(db, SQL_HAS_TRACE, NULL, 0, take_there, &traced, fail) &&
+	       (traced || db_query(db, SQL_ADD_TRACE, NULL, 0, NULL, NULL, fail));
+}
+
 bool rows_open(struct db *db, const char *service, struct rows_state *state, struct fail *fail)
 {
 	*state = (struct rows_state){ 0 };
-	if (!db_script(db, SQL_SCHEMA, fail) ||
+	if (!make_tables(db, fail) ||
 		!db_query(db, SQL_READ_STATE, NULL, 0, take_state, state, fail))
 		return fail_prefix(fail, "outbox");
 	if (*state->source) {
@@ -85,9 +95,10 @@ bool rows_append(struct outbox_tx *tx, struct event *event, int64_t *id, struct 
 	event->at_ms = tx->at_ms;
 	length = event_encode(event, json);
 	const struct db_value values[] = { db_whole(tx->last + 1), db_whole(event->type),
-		db_whole(event->at_ms), db_text(event_key(event)), db_bytes(json, length) };
+		db_whole(event->at_ms), db_text(event_key(event)), db_bytes(json, length),
+		tx->trace && *tx->trace ? db_text(tx->trace) : (struct db_value){ 0 } };
 
-	if (!db_query(tx->db, SQL_APPEND_ROW, values, 5, NULL, NULL, fail))
+	if (!db_query(tx->db, SQL_APPEND_ROW, values, 6, NULL, NULL, fail))
 		return fail_prefix(fail, "append outbox row");
 	*id = ++tx->last;
 	return true;
@@ -113,7 +124,8 @@ static bool take_row(void *context, const struct db_value *columns)
 		.at_ms = columns[2].whole,
 		.key = columns[3].bytes,
 		.value = columns[4].bytes,
-		.length = columns[4].length };
+		.length = columns[4].length,
+		.trace = columns[5].kind == DB_NULL ? NULL : columns[5].bytes };
 
 	assert(row.type > EVENT_OTHER && row.type < EVENT_TYPES);
 	return reading->each(reading->context, &row);

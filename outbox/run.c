@@ -10,6 +10,7 @@
 #include "kafka/client/headers.h"
 #include "kafka/client/statistics.h"
 #include "outbox/resume.h"
+#include "outbox/row_spans.h"
 #include "outbox/rows.h"
 #include "process/clock.h"
 
@@ -140,6 +141,7 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *report, 
 		if (id >= r->suspect)
 			r->suspect = 0;
 		progress_acknowledge(r->options->progress, id, report->offset);
+		row_spans_acknowledge(r->spans, id, report->offset);
 	}
 }
 
@@ -261,6 +263,7 @@ static void begin_behind(struct run *r, const struct resume_answer *a)
 		r->pause_ms = RUN_PAUSE_MIN_MS;
 	if (r->suspect <= a->reached)
 		r->suspect = 0;
+	row_spans_acknowledge(r->spans, a->reached, -1);
 	r->acknowledged = a->reached;
 	r->offset = a->end - 1;
 	r->next = a->reached + 1;
@@ -315,6 +318,7 @@ static bool send_row(void *context, const struct row *row)
 	struct run *const r = context;
 	rd_kafka_headers_t *headers;
 	rd_kafka_resp_err_t error;
+	char traceparent[TRACEPARENT_MAX];
 
 	if (row->id > r->last)
 		return false;
@@ -328,6 +332,11 @@ static bool send_row(void *context, const struct row *row)
 	headers = headers_new(r->options->source, row->id, event_type_name(row->type), row->at_ms);
 	if (!headers)
 		return false;
+	if (row->trace &&
+		!headers_add_traceparent(headers, row_spans_name(r->spans, row, traceparent))) {
+		rd_kafka_headers_destroy(headers);
+		return false;
+	}
 	error = rd_kafka_producev(r->producer, RD_KAFKA_V_TOPIC(r->options->kafka.topic),
 		RD_KAFKA_V_PARTITION(r->options->partition),
 		RD_KAFKA_V_KEY(row->key, strlen(row->key)),
@@ -343,6 +352,8 @@ static bool send_row(void *context, const struct row *row)
 				rd_kafka_err2str(error));
 		return false;
 	}
+	if (row->trace)
+		row_spans_begin(r->spans, row);
 	r->sent_ms = clock_mono_ms();
 	r->in_flight++;
 	if (r->next++ == r->suspect)
@@ -430,6 +441,7 @@ void run_end(struct run *r)
 	if (!r->producer)
 		return;
 	r->state = RUN_BROKEN; /* reports from here on count for nothing */
+	row_spans_fail(r->spans);
 	rd_kafka_purge(r->producer,
 		RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
 	rd_kafka_poll(r->producer, 0);

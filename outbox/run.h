@@ -27,6 +27,7 @@ struct run {
 	rd_kafka_t *producer;
 	int64_t backlog; /* the last row of the backlog it was made for; 0: made for none */
 	rd_kafka_queue_t *events;
+	struct row_spans *spans; /* of the rows on their way; or NULL */
 	enum run_state state;
 	int64_t next;                 /* row to send next */
 	int64_t last;                 /* highest row that may be sent: its commit is over */

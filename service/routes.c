@@ -118,9 +118,15 @@ static void handle_metrics(struct http_request *request, void *context)
 	http_answer_metrics(request, service_program(context), write_metrics, context);
 }
 
+static void handle_openapi(struct http_request *request, void *context)
+{
+	http_answer_text(request, 200, "application/json", service_openapi(context));
+}
+
 const struct http_route common_routes[COMMON_ROUTES] = {
 	{ "GET", "/livez", handle_livez, false },
 	{ "GET", "/readyz", handle_readyz, false },
 	{ "GET", "/outbox", handle_outbox, false },
 	{ "GET", "/metrics", handle_metrics, false },
+	{ "GET", "/openapi.json", handle_openapi, false },
 };

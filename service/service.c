@@ -16,6 +16,7 @@
 #include "service/once.h"
 #include "service/routes.h"
 #include "service/simulator.h"
+#include "trace/spans.h"
 
 #define SETTINGS_MAX 24
 #define ROUTES_MAX   24
@@ -34,6 +35,7 @@ struct service {
 	pthread_mutex_t reader_lock;
 	void *state;
 	struct http_server *http;
+	struct spans *spans;
 	struct simulator *simulator;
 };
 
@@ -92,6 +94,11 @@ struct outbox *service_outbox(struct service *service)
 const char *service_program(const struct service *service)
 {
 	return service->definition->program;
+}
+
+const char *service_openapi(const struct service *service)
+{
+	return service->definition->openapi;
 }
 
 unsigned service_describe(struct service *service, const struct command *command, json_t **body)
@@ -185,7 +192,8 @@ static struct outbox_options describe_store(struct service *s)
 		.partition = s->definition->partition,
 		.max_rows = w->outbox_max_rows,
 		.keep_seconds = w->outbox_keep_seconds,
-		.kafka = service_kafka(s) };
+		.kafka = service_kafka(s),
+		.spans = s->spans };
 }
 
 static bool open_store(struct service *s, struct fail *fail)
@@ -211,7 +219,8 @@ static bool start_http(struct service *s, struct fail *fail)
 		.port = s->settings->http_port,
 		.routes = s->routes,
 		.route_count = s->definition->route_count + COMMON_ROUTES,
-		.context = s };
+		.context = s,
+		.spans = s->spans };
 
 	if (!http_server_start(&s->http, &options, fail))
 		return false;
@@ -246,6 +255,7 @@ static bool apply(void *context, struct outbox_tx *tx, struct command *command, 
 	struct service *const s = context;
 	const struct service_command *const asked = (struct service_command *)command;
 
+	tx->trace = asked->trace;
 	if (!asked->once)
 		return s->definition->apply(s, tx, command, fail);
 	if (!once_find(tx, asked->once, fail))
@@ -260,7 +270,8 @@ static bool run(struct service *s, struct fail *fail)
 {
 	const struct service_definition *const d = s->definition;
 	struct fail second = { 0 };
-	bool good = open_store(s, fail) && outbox_start(s->outbox, apply, s, fail) &&
+	bool good = spans_start(&s->spans, s->definition->program, fail) && open_store(s, fail) &&
+		    outbox_start(s->outbox, apply, s, fail) &&
 		    (!d->start || d->start(s, &s->state, fail)) && start_http(s, fail) &&
 		    simulator_start(&s->simulator, s, d, fail);
 
@@ -287,6 +298,7 @@ static bool run(struct service *s, struct fail *fail)
 		d->free(s->state);
 	db_close(&s->reader);
 	outbox_close(&s->outbox);
+	spans_stop(&s->spans);
 	return good;
 }
 

@@ -12,13 +12,15 @@
 #include "outbox/outbox.h"
 #include "process/log.h"
 #include "process/program.h"
+#include "trace/traceparent.h"
 
 struct service;
 
 /* What a service's own command begins with. */
 struct service_command {
-	struct command command; /* first */
-	struct once *once;      /* the request's Idempotency-Key; or NULL */
+	struct command command;      /* first */
+	struct once *once;           /* the request's Idempotency-Key; or NULL */
+	char trace[TRACEPARENT_MAX]; /* what its event is to carry; "": nothing */
 };
 
 struct service_settings { /* first member of a service's own settings */
@@ -44,6 +46,7 @@ struct service_definition {
 
 	const struct http_route *routes; /* its own; context is the struct service */
 	size_t route_count;
+	const char *openapi; /* the document of all its routes, served at /openapi.json */
 
 	bool (*make_tables)(struct db *db, struct fail *fail);
 	fork_renumber *renumber; /* or NULL: its tables keep no numbers of events */

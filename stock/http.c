@@ -10,8 +10,8 @@
 #define PAGE_MAX     1000 /* SKUs in one answer */
 #define PAGE_DEFAULT 100
 
-struct put {
-	struct stock_command asked; /* first */
+struct asking {
+	struct stock_command stock; /* first */
 	struct once once;
 	struct http_request *request;
 	struct service *service;
@@ -29,6 +29,11 @@ static json_t *sku_json(const char *source, const struct sku *sku)
 		"id", (json_int_t)sku->event_id);
 }
 
+static json_t *no_such_sku(const char *name)
+{
+	return http_problem(404, json_pack("{s:s}", "sku", name), "sku", "no such SKU");
+}
+
 unsigned stock_describe(struct service *service, const struct command *command, json_t **body)
 {
 	const struct stock_command *const done = (const struct stock_command *)command;
@@ -37,52 +42,137 @@ unsigned stock_describe(struct service *service, const struct command *command, 
 	};
 
 	strcpy(sku.sku, done->sku);
-	*body = sku_json(service_source(service), &sku);
-	return done->created ? 201 : 200;
+	switch (done->result) {
+	case STOCK_CREATED:
+		*body = sku_json(service_source(service), &sku);
+		return 201;
+	case STOCK_CHANGED:
+		*body = sku_json(service_source(service), &sku);
+		return 200;
+	case STOCK_UNKNOWN:
+		*body = no_such_sku(done->sku);
+		return 404;
+	case STOCK_OUT_OF_RANGE:
+		*body = http_problem(409, sku_json(service_source(service), &sku), "delta",
+			done->delta < 0 ? "not enough stock" : "too much stock");
+		return 409;
+	}
+	return 0;
 }
 
-static void answer_put(struct command *command, const struct fail *refused)
+static void answer_asking(struct command *command, const struct fail *refused)
 {
-	struct put *const put = (struct put *)command;
+	struct asking *const asking = (struct asking *)command;
 
-	service_answer(put->request, put->service, &put->asked.asked, refused);
-	free(put);
+	service_answer(asking->request, asking->service, &asking->stock.asked, refused);
+	free(asking);
+}
+
+/* What is asked of the SKU in the path; NULL where the request has been answered. */
+static struct asking *asking_new(
+	struct http_request *request, struct service *service, enum stock_kind kind)
+{
+	struct asking *asking;
+
+	if (!fields_path_name(request, "sku", http_part(request, 0), &service_names))
+		return NULL;
+	asking = calloc(1, sizeof(*asking));
+	if (!asking) {
+		service_answer_refused(request, NULL);
+		return NULL;
+	}
+	asking->stock.asked.command =
+		(struct command){ .makes_event = true, .answer = answer_asking };
+	asking->stock.kind = kind;
+	asking->request = request;
+	asking->service = service;
+	strcpy(asking->stock.sku, http_part(request, 0));
+	strcpy(asking->stock.asked.trace, http_traceparent(request));
+	return asking;
+}
+
+/* @good: it was read whole; otherwise the request has been answered. */
+static void ask(struct asking *asking, bool good, bool keyed)
+{
+	asking->stock.asked.once = keyed ? &asking->once : NULL;
+	if (good && service_put(asking->service, &asking->stock.asked.command))
+		return;
+	if (good)
+		service_answer_refused(asking->request, NULL);
+	free(asking);
 }
 
 static void handle_put(struct http_request *request, void *context)
 {
 	static const struct field fields[] = {
-		{ "price", FIELD_CENTS, offsetof(struct stock_command, price_cents), 0,
-			EVENT_CENTS_MAX },
-		{ "count", FIELD_WHOLE, offsetof(struct stock_command, count), 0, EVENT_LEVEL_MAX },
+		{ "price", FIELD_CENTS, offsetof(struct stock_command, asked_price_cents), 0,
+			EVENT_CENTS_MAX, 0 },
+		{ "count", FIELD_WHOLE, offsetof(struct stock_command, asked_count), 0,
+			EVENT_LEVEL_MAX, 0 },
 	};
-	struct put *const put = calloc(1, sizeof(*put));
+	struct asking *const asking = asking_new(request, context, STOCK_PUT);
+	bool good, keyed = false;
 
-	if (!put) {
-		service_answer_refused(request, NULL);
+	if (!asking)
 		return;
-	}
-	bool keyed;
+	good = fields_read(request, fields, 2, &service_names, &asking->stock) &&
+	       once_read(request, &asking->once, &keyed, "PUT /stocks/%s %" PRId64 " %" PRId64,
+		       asking->stock.sku, asking->stock.asked_price_cents,
+		       asking->stock.asked_count);
+	ask(asking, good, keyed);
+}
 
-	put->asked.asked.command = (struct command){ .makes_event = true, .answer = answer_put };
-	put->request = request;
-	put->service = context;
-	if (!fields_path_name(request, "sku", http_part(request, 0), &service_names)) {
-		free(put);
+/* A difference and a level at once would depend on which comes first. */
+static bool is_change(struct http_request *request, const struct stock_command *stock)
+{
+	if (stock->has_delta && stock->has_count) {
+		http_answer_problem(request, 400, "delta", "delta: not together with count");
+		return false;
+	}
+	if (!stock->has_delta && !stock->has_count && !stock->has_price) {
+		http_answer_problem(request, 400, NULL, "one of count, delta, price is missing");
+		return false;
+	}
+	return true;
+}
+
+static void handle_patch(struct http_request *request, void *context)
+{
+	static const struct field fields[] = {
+		{ "price", FIELD_CENTS, offsetof(struct stock_command, asked_price_cents), 0,
+			EVENT_CENTS_MAX, offsetof(struct stock_command, has_price) },
+		{ "count", FIELD_WHOLE, offsetof(struct stock_command, asked_count), 0,
+			EVENT_LEVEL_MAX, offsetof(struct stock_command, has_count) },
+		{ "delta", FIELD_WHOLE, offsetof(struct stock_command, delta), -EVENT_LEVEL_MAX,
+			EVENT_LEVEL_MAX, offsetof(struct stock_command, has_delta) },
+	};
+	struct asking *const asking = asking_new(request, context, STOCK_CHANGE);
+	bool good, keyed = false;
+
+	if (!asking)
 		return;
-	}
-	strcpy(put->asked.sku, http_part(request, 0));
-	if (!fields_read(request, fields, 2, &service_names, &put->asked) ||
-		!once_read(request, &put->once, &keyed, "PUT /stocks/%s %" PRId64 " %" PRId64,
-			put->asked.sku, put->asked.price_cents, put->asked.count)) {
-		free(put);
+	const struct stock_command *const s = &asking->stock;
+
+	good = fields_read(request, fields, 3, &service_names, &asking->stock) &&
+	       is_change(request, s) &&
+	       once_read(request, &asking->once, &keyed,
+		       "PATCH /stocks/%s %d %" PRId64 " %d %" PRId64 " %d %" PRId64, s->sku,
+		       s->has_price, s->asked_price_cents, s->has_count, s->asked_count,
+		       s->has_delta, s->delta);
+	ask(asking, good, keyed);
+}
+
+/* What is not sold any more has a level of 0, and keeps its price. */
+static void handle_delete(struct http_request *request, void *context)
+{
+	struct asking *const asking = asking_new(request, context, STOCK_CHANGE);
+	bool good, keyed = false;
+
+	if (!asking)
 		return;
-	}
-	put->asked.asked.once = keyed ? &put->once : NULL;
-	if (!service_put(put->service, &put->asked.asked.command)) {
-		service_answer_refused(request, NULL);
-		free(put);
-	}
+	asking->stock.has_count = true;
+	good = once_read(request, &asking->once, &keyed, "DELETE /stocks/%s", asking->stock.sku);
+	ask(asking, good, keyed);
 }
 
 static void handle_get(struct http_request *request, void *context)
@@ -102,8 +192,7 @@ static void handle_get(struct http_request *request, void *context)
 	else if (found)
 		http_answer_json(request, 200, sku_json(service_source(service), &sku));
 	else
-		http_answer_json(request, 404,
-			http_problem(404, json_pack("{s:s}", "sku", name), "sku", "no such SKU"));
+		http_answer_json(request, 404, no_such_sku(name));
 }
 
 struct page {
@@ -168,6 +257,8 @@ static void handle_list(struct http_request *request, void *context)
 
 const struct http_route stock_routes[STOCK_ROUTES] = {
 	{ "PUT", "/stocks/{sku}", handle_put, true },
+	{ "PATCH", "/stocks/{sku}", handle_patch, true },
+	{ "DELETE", "/stocks/{sku}", handle_delete, true },
 	{ "GET", "/stocks/{sku}", handle_get, false },
-	{ "GET", "/stocks", handle_list, false },
+	{ "GET", "/stocks{?after,limit}", handle_list, false },
 };

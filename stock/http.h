@@ -4,7 +4,7 @@
 
 #include "service/service.h"
 
-#define STOCK_ROUTES 3
+#define STOCK_ROUTES 5
 /* What a command of ours is answered; see struct service_definition. */
 unsigned stock_describe(struct service *service, const struct command *command, json_t **body);
 

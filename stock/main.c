@@ -3,6 +3,7 @@
 #include "stock/http.h"
 #include "stock/simulator.h"
 #include "stock/store.h"
+#include "stock_openapi.h"
 
 int main(int argc, char **argv)
 {
@@ -17,6 +18,7 @@ int main(int argc, char **argv)
 		.settings_size = sizeof(struct service_settings),
 		.routes = stock_routes,
 		.route_count = STOCK_ROUTES,
+		.openapi = stock_openapi,
 		.make_tables = store_make_tables,
 		.renumber = store_renumber,
 		.apply = store_apply,

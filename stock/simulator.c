@@ -12,6 +12,6 @@ void stock_simulate(struct service *service, struct command *command, uint64_t r
 	(void)service;
 	command->makes_event = true;
 	(void)snprintf(asked->sku, sizeof(asked->sku), "sku-%03u", sku);
-	asked->price_cents = 50 + sku * 25; /* a SKU keeps its price */
-	asked->count = (int64_t)(random >> 32) % 200;
+	asked->asked_price_cents = 50 + sku * 25; /* a SKU keeps its price */
+	asked->asked_count = (int64_t)(random >> 32) % 200;
 }

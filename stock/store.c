@@ -38,18 +38,44 @@ bool store_find(struct db *db, const char *sku, struct sku *out, bool *found, st
 	return true;
 }
 
+/* What becomes of @known, or of nothing where it was not found. */
+static enum stock_result decide(struct stock_command *asked, const struct sku *known, bool found)
+{
+	const bool put = asked->kind == STOCK_PUT;
+
+	if (!put && !found)
+		return STOCK_UNKNOWN;
+	asked->count = put || asked->has_count ? asked->asked_count : known->count;
+	asked->price_cents =
+		put || asked->has_price ? asked->asked_price_cents : known->price_cents;
+	asked->event_id = found ? known->event_id : 0;
+	if (asked->has_delta) {
+		const int64_t level = known->count + asked->delta;
+
+		if (level < 0 || level > EVENT_LEVEL_MAX)
+			return STOCK_OUT_OF_RANGE;
+		asked->count = level;
+	}
+	return found ? STOCK_CHANGED : STOCK_CREATED;
+}
+
 bool store_apply(void *service, struct outbox_tx *tx, struct command *command, struct fail *fail)
 {
 	struct stock_command *const asked = (struct stock_command *)command;
-	struct event event = { .count = asked->count, .price_cents = asked->price_cents };
-	struct sku known;
+	struct event event = { .type = EVENT_STOCK_CHANGED };
+	struct sku known = { 0 };
 	bool found = false;
 
 	(void)service;
 	if (!store_find(tx->db, asked->sku, &known, &found, fail))
 		return false;
-	asked->created = !found;
-	event.type = found ? EVENT_STOCK_CHANGED : EVENT_SKU_CREATED;
+	asked->result = decide(asked, &known, found);
+	if (asked->result == STOCK_UNKNOWN || asked->result == STOCK_OUT_OF_RANGE)
+		return true;
+	if (asked->result == STOCK_CREATED)
+		event.type = EVENT_SKU_CREATED;
+	event.count = asked->count;
+	event.price_cents = asked->price_cents;
 	strcpy(event.sku, asked->sku);
 	if (!rows_append(tx, &event, &asked->event_id, fail))
 		return false;

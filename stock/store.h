@@ -5,14 +5,29 @@
 
 #include "service/service.h"
 
+enum stock_kind {
+	STOCK_PUT,    /* level and price of a SKU, which is created where it is not there */
+	STOCK_CHANGE, /* of one that is there: level, or difference, or price */
+};
+
+enum stock_result {
+	STOCK_CREATED,     /* sku_created */
+	STOCK_CHANGED,     /* stock_changed */
+	STOCK_UNKNOWN,     /* nothing was done: there is no such SKU */
+	STOCK_OUT_OF_RANGE /* nothing was done: the level would be none */
+};
+
 /* What a caller asks, and what it is answered: one thing, put into the queue. */
 struct stock_command {
 	struct service_command asked; /* first */
+	enum stock_kind kind;
 	/* asked */
 	char sku[EVENT_NAME_MAX];
+	int64_t asked_count, asked_price_cents, delta;
+	bool has_count, has_price, has_delta; /* of a change; @delta goes without @asked_count */
+	/* answered: as it is now */
+	enum stock_result result;
 	int64_t count, price_cents;
-	/* answered */
-	bool created;
 	int64_t event_id;
 };
 
@@ -27,9 +42,8 @@ bool store_make_tables(struct db *db, struct fail *fail);
 /* A fork_renumber. */
 bool store_renumber(struct db *db, int64_t sent, struct fail *fail);
 
-/* A writer_apply: puts level and price of a SKU. A new one is sku_created, any other
- * stock_changed, also where nothing differs: who asks is told that it is so, and the event
- * says when. */
+/* A writer_apply for struct stock_command. What is done is an event, also where nothing differs:
+ * who asks is told that it is so, and the event says when. What is not done is none. */
 bool store_apply(void *service, struct outbox_tx *tx, struct command *command, struct fail *fail);
 
 /* Reads one SKU; *found says whether there is one. */

@@ -191,6 +191,86 @@ static void the_position_is_kept_with_the_levels(void **state)
 	assert_int_equal(view_of(f).anchor_id, 5);
 }
 
+static struct removal take_out(struct store_fixture *f, const char *sku)
+{
+	struct removal asked = { .cart.kind = CART_REMOVE, .cart_id = "xyz123" };
+	struct fail fail = { 0 };
+
+	strcpy(asked.sku, sku);
+	assert_true(store_fixture_ask(f, &asked.cart.asked.command, &fail));
+	return asked;
+}
+
+static void what_is_taken_out_is_an_event_and_what_was_not_there_is_none(void **state)
+{
+	struct store_fixture *const f = *state;
+	struct removal gone;
+
+	learn(f, SOURCE, "A123", 1, 9);
+	add(f, 2);
+	add(f, 3);
+	assert_int_equal(take_out(f, "B7").removed, 0);
+	assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM outbox"), 2);
+	gone = take_out(f, "A123");
+	assert_int_equal(gone.removed, 5);
+	assert_int_equal(gone.event_id, 3);
+	store_fixture_last_event(f, "{\"type\":\"cart_item_removed\",\"service\":\"cart\","
+				    "\"timestamp\":\"2025-07-08T19:15:32Z\",\"payload\":{"
+				    "\"cartId\":\"xyz123\",\"sku\":\"A123\",\"count\":5}}");
+	assert_int_equal(take_out(f, "A123").removed, 0);
+	assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM cart_items"), 0);
+	assert_int_equal(add(f, 9).result, ADD_DONE); /* there is room for it again */
+}
+
+static void a_cart_is_cleared_in_one_event_and_others_stay(void **state)
+{
+	struct store_fixture *const f = *state;
+	struct add_item other = wish(1);
+	struct fail fail = { 0 };
+
+	learn(f, SOURCE, "A123", 1, 9);
+	learn(f, SOURCE, "B7", 2, 9);
+	add(f, 2);
+	strcpy(other.sku, "B7");
+	assert_true(store_fixture_ask(f, &other.cart.asked.command, &fail));
+	strcpy(other.cart_id, "another");
+	assert_true(store_fixture_ask(f, &other.cart.asked.command, &fail));
+	assert_int_equal(take_out(f, "").removed, 2);
+	store_fixture_last_event(f, "{\"type\":\"cart_cleared\",\"service\":\"cart\","
+				    "\"timestamp\":\"2025-07-08T19:15:32Z\",\"payload\":{"
+				    "\"cartId\":\"xyz123\",\"items\":2}}");
+	assert_int_equal(take_out(f, "").removed, 0);
+	assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM outbox"), 4);
+	assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM cart_items"), 1);
+}
+
+static void taking_out_is_all_or_nothing(void **state)
+{
+	struct store_fixture *const f = *state;
+
+	learn(f, SOURCE, "A123", 1, 9);
+	for (int all = 0; all < 2; all++) {
+		const int64_t events = 2 * all + 1;
+		bool done = false;
+
+		add(f, 2);
+		for (int nth = 0; !done; nth++) {
+			struct removal asked = { .cart.kind = CART_REMOVE, .cart_id = "xyz123" };
+			struct fail fail = { 0 };
+
+			assert_in_range(nth, 0, STEPS_MAX);
+			strcpy(asked.sku, all ? "" : "A123");
+			fault_at(&f->fault, nth, FAIL_RETRY);
+			done = store_fixture_ask(f, &asked.cart.asked.command, &fail);
+			fault_off(&f->fault);
+			assert_int_equal(
+				store_fixture_number(f, "SELECT count(*) FROM cart_items"), !done);
+			assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM outbox"),
+				events + done);
+		}
+	}
+}
+
 /* Whichever step breaks, cart and outbox agree: both know the item, or neither. */
 static void adding_an_item_is_all_or_nothing(void **state)
 {
@@ -251,6 +331,9 @@ int main(void)
 		TEST(a_hole_is_read_again_once_and_then_believed),
 		TEST(the_position_is_kept_with_the_levels),
 		TEST(adding_an_item_is_all_or_nothing),
+		TEST(what_is_taken_out_is_an_event_and_what_was_not_there_is_none),
+		TEST(a_cart_is_cleared_in_one_event_and_others_stay),
+		TEST(taking_out_is_all_or_nothing),
 		TEST(learning_is_all_or_nothing),
 	};
 

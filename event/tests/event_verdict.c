@@ -1,17 +1,31 @@
-/* Reads JSON texts, one a line, and prints the reader's verdict on each: for test_schemas.py. */
+/* Reads JSON texts, one a line, and prints the reader's verdict on each: for test_schemas.py. With
+ * --types it prints the types there are, their service and partition: for test_asyncapi.py. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "event/event.h"
 
-int main(void)
+static int print_types(void)
 {
-	struct event_reader *reader = event_reader_new();
+	for (int type = EVENT_OTHER + 1; type < EVENT_TYPES; type++)
+		printf("%s %s %d\n", event_type_name((enum event_type)type),
+			event_service((enum event_type)type),
+			event_partition((enum event_type)type));
+	return fflush(stdout) != 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct event_reader *reader;
 	struct event event;
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t length;
 
+	if (argc > 1 && strcmp(argv[1], "--types") == 0)
+		return print_types();
+	reader = event_reader_new();
 	if (!reader)
 		return 1;
 	while ((length = getline(&line, &size, stdin)) > 0) {

@@ -28,7 +28,8 @@ struct answer {
 
 struct wish {
 	char sku[8];
-	int64_t count, price;
+	int64_t count, price, more;
+	bool has_more;
 };
 static bool short_lower(const char *text, size_t length)
 {
@@ -36,9 +37,10 @@ static bool short_lower(const char *text, size_t length)
 }
 static const struct field_names names = { short_lower, 8, "1 to 7 lower case letters" };
 static const struct field table[] = {
-	{ "sku", FIELD_NAME, offsetof(struct wish, sku), 0, 0 },
-	{ "count", FIELD_WHOLE, offsetof(struct wish, count), 1, 1000000000 },
-	{ "price", FIELD_CENTS, offsetof(struct wish, price), 0, 999999999999 },
+	{ "sku", FIELD_NAME, offsetof(struct wish, sku), 0, 0, 0 },
+	{ "count", FIELD_WHOLE, offsetof(struct wish, count), 1, 1000000000, 0 },
+	{ "price", FIELD_CENTS, offsetof(struct wish, price), 0, 999999999999, 0 },
+	{ "more", FIELD_WHOLE, offsetof(struct wish, more), 0, 9, offsetof(struct wish, has_more) },
 };
 
 static void *answer_from_elsewhere(void *context)
@@ -63,11 +65,20 @@ static void handle_put(struct http_request *request, void *context)
 	(void)context;
 	if (!fields_path_name(request, "id", http_part(request, 0), &names))
 		return;
-	if (fields_read(request, table, 3, &names, &wish))
+	if (fields_read(request, table, 4, &names, &wish))
 		http_answer_json(request, 200,
-			json_pack("{s:s, s:s, s:I, s:I}", "id", http_part(request, 0), "sku",
+			json_pack("{s:s, s:s, s:I, s:I, s:I}", "id", http_part(request, 0), "sku",
 				wish.sku, "count", (json_int_t)wish.count, "price",
-				(json_int_t)wish.price));
+				(json_int_t)wish.price, "more",
+				(json_int_t)(wish.has_more ? wish.more : -1)));
+}
+
+static void handle_page(struct http_request *request, void *context)
+{
+	const char *const after = http_query(request, "after");
+
+	(void)context;
+	http_answer_text(request, 200, "text/plain", after ? after : "from the start");
 }
 
 static bool kafka_holds(void *context, char why[HEALTH_TEXT_MAX])
@@ -87,13 +98,16 @@ static const struct http_route routes[] = {
 	{ "PUT", "/things/{id}/wish", handle_put, false },
 	{ "POST", "/later", handle_later, true },
 	{ "GET", "/readyz", handle_ready, false },
+	{ "GET", "/things{?after,limit}", handle_page, false },
+	{ "POST", "/things/{id}{?now}", handle_later, true },
 };
+#define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
 static int setup(void **state)
 {
 	static struct fixture f;
 	const struct http_options options = {
-		.address = "127.0.0.1", .port = 0, .routes = routes, .route_count = 3, .context = &f
+		.address = "127.0.0.1", .routes = routes, .route_count = ROUTES, .context = &f
 	};
 	struct fail fail = { 0 };
 
@@ -161,7 +175,18 @@ static void a_sound_body_is_read(void **state)
 	const struct answer a = put(state, "{\"sku\":\"ab\",\"count\":2,\"price\":12.5}");
 
 	assert_int_equal(a.status, 200);
-	assert_string_equal(a.body, "{\"id\":\"abc\",\"sku\":\"ab\",\"count\":2,\"price\":1250}");
+	assert_string_equal(
+		a.body, "{\"id\":\"abc\",\"sku\":\"ab\",\"count\":2,\"price\":1250,\"more\":-1}");
+}
+
+static void a_field_that_may_be_left_out_is_read_where_it_is_there(void **state)
+{
+	struct answer a = put(state, "{\"sku\":\"ab\",\"count\":2,\"price\":1,\"more\":0}");
+
+	assert_non_null(strstr(a.body, "\"more\":0}"));
+	a = put(state, "{\"sku\":\"ab\",\"count\":2,\"price\":1,\"more\":null}");
+	assert_int_equal(a.status, 400);
+	assert_non_null(strstr(a.body, "\"field\":\"more\""));
 }
 
 static void a_wrong_body_is_refused_by_field(void **state)
@@ -234,10 +259,59 @@ static void unknown_paths_and_methods_are_named(void **state)
 	assert_int_equal(ask(*state, "PUT", "/things//wish", NULL, 0).status, 404);
 	a = ask(*state, "DELETE", "/things/abc/wish", NULL, 0);
 	assert_int_equal(a.status, 405);
-	assert_non_null(strstr(a.head, "Allow: PUT"));
+	assert_non_null(strstr(a.head, "Allow: PUT, OPTIONS"));
 	a = ask(*state, "POST", "/readyz", "", 0);
 	assert_int_equal(a.status, 405);
 	assert_non_null(strstr(a.head, "Allow: GET, HEAD"));
+}
+
+static void query_parameters_are_those_that_the_route_names(void **state)
+{
+	static const struct {
+		const char *method, *path, *at_fault; /* NULL: none */
+	} cases[] = {
+		{ "GET", "/things", NULL },
+		{ "GET", "/things?", NULL },
+		{ "GET", "/things?after=a&limit=2", NULL },
+		{ "GET", "/things?limit=2", NULL },
+		{ "GET", "/things?afte=a", "afte" },
+		{ "GET", "/things?after=a&limits=2", "limits" },
+		{ "GET", "/things?after,limit=2", "after,limit" },
+		{ "GET", "/things?limit=2&limit=3", "limit" },
+		{ "GET", "/things?limit}=2", "limit}" },
+		{ "GET", "/things?Limit=2", "Limit" },
+		{ "GET", "/things?x", "x" },
+		{ "GET", "/things?=5", "" },
+		{ "GET", "/readyz?verbose=1", "verbose" },
+		{ "POST", "/later?now=1", "now" },
+		{ "POST", "/things/a?now=1", NULL },
+		{ "POST", "/things/a?later=1", "later" },
+		{ "PUT", "/things/a/wish?dry=1", "dry" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct answer a = ask(*state, cases[i].method, cases[i].path, NULL, 0);
+		char wanted[64];
+
+		(void)snprintf(wanted, sizeof(wanted), "\"field\":\"%s\"",
+			cases[i].at_fault ? cases[i].at_fault : "");
+		if ((a.status == 400) != (cases[i].at_fault != NULL) ||
+			(cases[i].at_fault && !strstr(a.body, wanted)))
+			fail_msg("%s %s: %ld %s", cases[i].method, cases[i].path, a.status, a.body);
+	}
+}
+
+static void options_says_which_methods_there_are(void **state)
+{
+	struct answer a = ask(*state, "OPTIONS", "/things/abc/wish", NULL, 0);
+
+	assert_int_equal(a.status, 204);
+	assert_non_null(strstr(a.head, "Allow: PUT, OPTIONS\r\n"));
+	assert_string_equal(a.body, "");
+	a = ask(*state, "OPTIONS", "/things", "body", 4);
+	assert_int_equal(a.status, 204);
+	assert_non_null(strstr(a.head, "Allow: GET, HEAD, OPTIONS\r\n"));
+	assert_int_equal(ask(*state, "OPTIONS", "/nothing", NULL, 0).status, 404);
 }
 
 static void a_nul_in_a_path_does_not_end_it(void **state)
@@ -279,7 +353,7 @@ static void a_port_that_is_taken_is_named(void **state)
 {
 	const struct fixture *const f = *state;
 	const struct http_options options = {
-		.address = "127.0.0.1", .port = f->port, .routes = routes, .route_count = 3
+		.address = "127.0.0.1", .port = f->port, .routes = routes, .route_count = ROUTES
 	};
 	struct http_server *second;
 	struct fail fail = { 0 };
@@ -294,6 +368,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sound_body_is_read),
 		cmocka_unit_test(a_wrong_body_is_refused_by_field),
+		cmocka_unit_test(a_field_that_may_be_left_out_is_read_where_it_is_there),
+		cmocka_unit_test(query_parameters_are_those_that_the_route_names),
+		cmocka_unit_test(options_says_which_methods_there_are),
 		cmocka_unit_test(a_large_body_is_refused),
 		cmocka_unit_test(unknown_paths_and_methods_are_named),
 		cmocka_unit_test(a_nul_in_a_path_does_not_end_it),

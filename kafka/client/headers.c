@@ -8,7 +8,7 @@
 
 rd_kafka_headers_t *headers_new(const char *source, int64_t id, const char *type, int64_t time_ms)
 {
-	rd_kafka_headers_t *const headers = rd_kafka_headers_new(6);
+	rd_kafka_headers_t *const headers = rd_kafka_headers_new(7); /* one may be added */
 	char time[CLOCK_TEXT_MAX], number[TEXT_UNSIGNED_MAX + 1];
 	const char *pairs[][2] = { { "ce_specversion", "1.0" }, { "ce_id", number },
 		{ "ce_source", source }, { "ce_type", type }, { "ce_time", time },
@@ -27,6 +27,22 @@ rd_kafka_headers_t *headers_new(const char *source, int64_t id, const char *type
 		}
 	}
 	return headers;
+}
+
+bool headers_add_traceparent(rd_kafka_headers_t *headers, const char *traceparent)
+{
+	return rd_kafka_header_add(headers, "traceparent", -1, traceparent, -1) ==
+	       RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static void read_traceparent(const void *value, size_t size, char out[TRACEPARENT_MAX])
+{
+	struct trace_context context;
+
+	if (traceparent_read(value, size, &context))
+		traceparent_write(&context, out);
+	else
+		out[0] = '\0';
 }
 
 static bool read_source(const void *value, size_t size, char out[SOURCE_MAX])
@@ -71,11 +87,17 @@ static void read_list(const rd_kafka_headers_t *headers, struct record_headers *
 	out->source[0] = '\0';
 	out->id = 0;
 	out->time_ms = -1;
+	out->traceparent[0] = '\0';
 	for (size_t i = 0; headers && rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
 					      RD_KAFKA_RESP_ERR_NO_ERROR;
 		i++) {
-		if (!value || strncmp(name, "ce_", 3) != 0)
+		if (!value)
 			continue;
+		if (strncmp(name, "ce_", 3) != 0) {
+			if (name[0] == 't' && strcmp(name, "traceparent") == 0)
+				read_traceparent(value, size, out->traceparent);
+			continue;
+		}
 		if (strcmp(name + 3, "source") == 0)
 			source = read_source(value, size, out->source);
 		else if (strcmp(name + 3, "id") == 0)

@@ -8,17 +8,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "trace/traceparent.h"
+
 #define SOURCE_MAX 128 /* bytes of a source with its NUL */
 
 struct record_headers {
-	char source[SOURCE_MAX]; /* "" where the record has no sound source and id */
-	int64_t id;              /* from 1 */
-	int64_t time_ms;         /* ce_time; -1 where there is none */
+	char source[SOURCE_MAX];           /* "" where the record has no sound source and id */
+	int64_t id;                        /* from 1 */
+	int64_t time_ms;                   /* ce_time; -1 where there is none */
+	char traceparent[TRACEPARENT_MAX]; /* "" where it has no sound one */
 };
 
 /* Makes the header list of an outgoing record, to be given to rd_kafka_producev, which
  * takes it. @id is above 0. NULL: out of memory. */
 rd_kafka_headers_t *headers_new(const char *source, int64_t id, const char *type, int64_t time_ms);
+
+/* Adds the header `traceparent`. False: out of memory. */
+bool headers_add_traceparent(rd_kafka_headers_t *headers, const char *traceparent);
 
 /* Reads the headers of a record. A source is printable ASCII without spaces; both ce_source
  * and ce_id must be sound, or neither counts. */

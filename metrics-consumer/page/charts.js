@@ -1,10 +1,10 @@
 // The two plots, by Chart.js (a classic script that leaves `Chart` behind).
 /* global Chart */
-import { PARTITIONS, TYPES } from "./state.js";
+import { PARTITIONS, RARE, TYPES } from "./state.js";
 import { clock, duration, shortly } from "./words.js";
 
 const COLOURS = { other: "--other", cart_item_added: "--added", cart_item_failed: "--failed",
-  sku_created: "--created", stock_changed: "--changed" };
+  sku_created: "--created", stock_changed: "--changed", cart_item_removed: "--removed", cart_cleared: "--cleared" };
 
 const ROW = 13, LABELS = 3 * ROW + 3; // pixels above a plot, for what happened
 
@@ -138,7 +138,7 @@ export function drawCharts([rate, wait], state, seconds) {
   rate.data.datasets.forEach((set) => {
     const type = TYPES.indexOf(set.label);
     set.data = rows.map(([at, second]) => ({ x: at, y: second ? second.types[type][0] + second.types[type][1] : 0 }));
-    set.hidden = set.label === "other" && set.data.every(({ y }) => y === 0);
+    set.hidden = RARE.includes(set.label) && set.data.every(({ y }) => y === 0);
   });
   wait.data.datasets.forEach((set, p) => {
     set.data = rows.map(([at, second]) => ({ x: at, y: second && second.delay[p] > 0 ? second.delay[p] : null }));

@@ -1,6 +1,8 @@
 // What the page knows: messages of /feed taken together. No document here.
 
-export const TYPES = ["other", "cart_item_added", "cart_item_failed", "sku_created", "stock_changed"];
+export const TYPES = ["other", "cart_item_added", "cart_item_failed", "sku_created", "stock_changed",
+  "cart_item_removed", "cart_cleared"];
+export const RARE = ["other", "cart_item_removed", "cart_cleared"]; // left out where there are none
 export const PARTITIONS = [0, 1];
 const EVENTS_KEPT = 500;
 const SECONDS_KEPT = 610;

@@ -1,5 +1,5 @@
 // Tables and lists. Text only ever goes in as text.
-import { PARTITIONS, TYPES, rates, sum } from "./state.js";
+import { PARTITIONS, RARE, TYPES, rates, sum } from "./state.js";
 import * as words from "./words.js";
 
 const EVENTS_SHOWN = 100;
@@ -39,7 +39,7 @@ export function setText(element, text, state) {
 export function showTypes(state) {
   const now = rates(state), ever = state.message.counts.events;
   const rows = TYPES.map((type, at) => ({ type, now: now[at], ever: ever[at] }))
-    .filter(({ type, ever: counts }) => type !== "other" || sum([counts]) > 0);
+    .filter(({ type, ever: counts }) => !RARE.includes(type) || sum([counts]) > 0);
   const lines = rows.map((each) => row(head(each.type, { class: "key", "data-key": each.type }),
     ...each.now.map((rate) => make("td", words.rate(rate))), ...each.ever.map((count) => make("td", words.count(count)))));
   const totals = (table, say) => PARTITIONS.map((p) => make("td", say(table.reduce((all, each) => all + each[p], 0))));

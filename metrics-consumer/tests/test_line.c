@@ -13,6 +13,8 @@
 	"2025-07-08T19:15:32.481Z partition=0 offset=17 source=cart/5f2c9e1b id=18 "               \
 	"delay_ms=3 {\"type\":\"cart_item_added\"}"
 
+#define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
+
 static const struct line design = { .time_ms = 1752002132481,
 	.partition = 0,
 	.offset = 17,
@@ -33,6 +35,9 @@ static void assert_same(const struct line *a, const struct line *b)
 		assert_memory_equal(a->source, b->source, a->source_length);
 	assert_int_equal(a->id, b->id);
 	assert_int_equal(a->delay_ms, b->delay_ms);
+	assert_int_equal(a->trace != NULL, b->trace != NULL);
+	if (a->trace)
+		assert_memory_equal(a->trace, b->trace, strlen(TRACE));
 	assert_int_equal(a->length, b->length);
 	assert_memory_equal(a->value, b->value, a->length);
 }
@@ -90,7 +95,9 @@ static void every_line_is_read_back_as_it_was_written(void **state)
 			line.source_length = 0;
 			line.id = 0;
 		}
+		line.trace = i % 2 == 0 ? TRACE "-01" : NULL; /* only its digits are */
 		length = line_write(&writing, &line, text);
+		assert_true(length <= LINE_HEAD_MAX + line.length);
 		assert_int_equal(text[length - 1], '\n');
 		assert_true(line_read(&reading, text, length - 1, &back));
 		assert_same(&line, &back);
@@ -109,6 +116,25 @@ static void a_line_that_breaks_off_anywhere_before_its_value_is_none(void **stat
 
 		/* Within the value only the missing line break tells. */
 		assert_int_equal(line_read(&second, text, length, &line), whole_head);
+	}
+}
+
+static void the_trace_stands_before_the_value_where_there_is_one(void **state)
+{
+	struct line_second second = { 0 };
+	struct line traced = design, line;
+	char text[LINE_HEAD_MAX + 64];
+	size_t length;
+
+	(void)state;
+	traced.trace = TRACE;
+	length = line_write(&second, &traced, text);
+	text[length - 1] = '\0';
+	assert_non_null(strstr(text, " delay_ms=3 trace=" TRACE " {\"type\":"));
+	for (size_t cut = 0; cut < length; cut++) {
+		const bool whole_head = cut > length - 1 - design.length;
+
+		assert_int_equal(line_read(&second, text, cut, &line), whole_head);
 	}
 }
 
@@ -136,6 +162,18 @@ static void what_is_not_exactly_a_line_is_refused(void **state)
 		"2025-07-08T19:15:32.481Z partition=0 offset=17 source=a id=18 delay_ms=--3 {}",
 		"2025-07-08T19:15:32.481Z partition=0 offset=17 source=a id=18 delay_ms=3",
 		"2025-07-08T19:15:32.481Z partition=0 offset=17 source=a id=18 delay_ms=3 ",
+		"2025-07-08T19:15:32.481Z partition=0 offset=17 source=a id=18 delay_ms=3 "
+		"trace= {}",
+		"2025-07-08T19:15:32.481Z partition=0 offset=17 source=a id=18 delay_ms=3 "
+		"trace=4bf92f3577b34da6a3ce929d0e0e473 {}",
+		"2025-07-08T19:15:32.481Z partition=0 offset=17 source=a id=18 delay_ms=3 "
+		"trace=4bf92f3577b34da6a3ce929d0e0e47361 {}",
+		"2025-07-08T19:15:32.481Z partition=0 offset=17 source=a id=18 delay_ms=3 "
+		"trace=4BF92f3577b34da6a3ce929d0e0e4736 {}",
+		"2025-07-08T19:15:32.481Z partition=0 offset=17 source=a id=18 delay_ms=3 "
+		"trace=4bf92f3577b34da6a3ce929d0e0e4736",
+		"2025-07-08T19:15:32.481Z partition=0 offset=17 source=a id=18 delay_ms=3 "
+		"trace=4bf92f3577b34da6a3ce929d0e0e4736 ",
 		"2025-07-08T19:15:32.481Z offset=17 partition=0 source=a id=18 delay_ms=3 {}",
 	};
 	static const char zeros[] =
@@ -172,6 +210,7 @@ int main(void)
 		cmocka_unit_test(a_line_comes_out_as_the_design_shows_it),
 		cmocka_unit_test(every_line_is_read_back_as_it_was_written),
 		cmocka_unit_test(a_line_that_breaks_off_anywhere_before_its_value_is_none),
+		cmocka_unit_test(the_trace_stands_before_the_value_where_there_is_one),
 		cmocka_unit_test(what_is_not_exactly_a_line_is_refused),
 		cmocka_unit_test(a_bad_fraction_is_seen_in_a_known_second_too),
 	};

@@ -202,11 +202,10 @@ static void unknown_and_repeated_query_parameters_are_named(void **state)
 		assert_int_equal(answer.status, 400);
 		assert_head("application/problem+json");
 		assert_body("\"field\":\"wrong\"");
-		assert_body("wrong, other\"");
 	}
 	ask("GET", "/recent?sku=a&sku=b", NULL);
 	assert_int_equal(answer.status, 400);
-	assert_body("sku (there twice)");
+	assert_body("sku: stands there twice");
 	ask("GET", "/recent?type=nonsense", NULL);
 	assert_int_equal(answer.status, 400);
 	assert_body("\"field\":\"type\"");
@@ -257,7 +256,7 @@ static void an_event_is_shown_when_it_is_on_the_disk_and_not_before(void **state
 	page_synced(&page, &journal, &counts);
 	ask_for("GET", "/feed", NULL, 1500);
 	assert_body("\"skus\":[[\"first\",7,");
-	assert_body("\"events\":[[0,0],[0,0],[0,0],[0,0],[0,1]]");
+	assert_body("\"events\":[[0,0],[0,0],[0,0],[0,0],[0,1],[0,0],[0,0]]");
 	assert_null(strstr(answer.body, "\"second\""));
 	journal.file.synced = sizeof(LINE_1 LINE_2) - 1;
 	page_synced(&page, &journal, &counts);

@@ -1,1 +1,1 @@
-INSERT INTO outbox (id, type, at_ms, key, value) VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO outbox (id, type, at_ms, key, value, trace) VALUES (?1, ?2, ?3, ?4, ?5, ?6)

@@ -5,7 +5,8 @@ CREATE TABLE IF NOT EXISTS outbox (
 	type INTEGER NOT NULL,
 	at_ms INTEGER NOT NULL,
 	key TEXT NOT NULL,
-	value BLOB NOT NULL
+	value BLOB NOT NULL,
+	trace TEXT -- W3C traceparent, where the request had one
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS outbox_state (

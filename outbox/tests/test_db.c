@@ -82,6 +82,60 @@ static void a_store_keeps_its_source_and_its_counter(void **state)
 	db_close(&db);
 }
 
+static bool keep_row(void *context, const struct row *row)
+{
+	char *const seen = context;
+
+	(void)snprintf(seen + strlen(seen), 256 - strlen(seen), "%d:%.*s:%s ", (int)row->id,
+		(int)row->length, (const char *)row->value, row->trace ? row->trace : "-");
+	return true;
+}
+
+/* What the version before left: rows without a place for a trace. */
+static const char before[] =
+	"CREATE TABLE outbox (id INTEGER PRIMARY KEY, type INTEGER NOT NULL, at_ms INTEGER NOT "
+	"NULL,"
+	" key TEXT NOT NULL, value BLOB NOT NULL) STRICT;"
+	"CREATE TABLE outbox_state (one INTEGER PRIMARY KEY CHECK (one = 1), source TEXT NOT NULL,"
+	" last INTEGER NOT NULL, acknowledged INTEGER NOT NULL,"
+	" acknowledged_offset INTEGER NOT NULL) STRICT;"
+	"INSERT INTO outbox VALUES (6, 3, 1752002132481, 'A', x'7b7d');"
+	"INSERT INTO outbox VALUES (7, 3, 1752002132481, 'B', x'7b7d');"
+	"INSERT INTO outbox_state VALUES (1, 'stock/00000001', 7, 6, 41)";
+
+static void a_store_of_the_version_before_keeps_its_rows(void **state)
+{
+	const char trace[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+	struct event event = an_event();
+	struct rows_state rows;
+	struct fail fail = { 0 };
+	struct db *db;
+	char seen[256] = "";
+
+	(void)state;
+	assert_true(db_open(&db, path, DB_WRITER, &fail));
+	assert_true(db_script(db, before, &fail));
+	for (int start = 0; start < 2; start++) { /* the second one finds it done */
+		assert_true(rows_open(db, "stock", &rows, &fail));
+		assert_string_equal(rows.source, "stock/00000001");
+		assert_int_equal(rows.last, 7);
+		assert_int_equal(rows.acknowledged_offset, 41);
+		assert_int_equal(rows.first, 6);
+		db_close(&db);
+		assert_true(db_open(&db, path, DB_WRITER, &fail));
+	}
+	struct outbox_tx tx = { .db = db, .last = 7, .at_ms = 1752002132481, .trace = trace };
+	int64_t id;
+
+	assert_true(rows_append(&tx, &event, &id, &fail));
+	assert_true(rows_read(db, 6, 2, keep_row, seen, &fail));
+	assert_string_equal(seen, "6:{}:- 7:{}:- ");
+	*seen = '\0';
+	assert_true(rows_read(db, 8, 1, keep_row, seen, &fail));
+	assert_non_null(strstr(seen, trace));
+	db_close(&db);
+}
+
 static void a_second_process_is_told_who_owns_the_store(void **state)
 {
 	struct fail fail = { 0 };
@@ -302,6 +356,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			a_store_keeps_its_source_and_its_counter, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_store_of_the_version_before_keeps_its_rows, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_second_process_is_told_who_owns_the_store, setup, teardown),
 		cmocka_unit_test_setup_teardown(

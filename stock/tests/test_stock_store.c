@@ -33,7 +33,7 @@ static int teardown(void **state)
 static struct stock_command put(
 	struct store_fixture *f, const char *sku, int64_t price_cents, int64_t count)
 {
-	struct stock_command asked = { .count = count, .price_cents = price_cents };
+	struct stock_command asked = { .asked_count = count, .asked_price_cents = price_cents };
 	struct fail fail = { 0 };
 
 	strcpy(asked.sku, sku);
@@ -49,13 +49,13 @@ static void a_new_sku_is_created_and_a_known_one_changed(void **state)
 	struct sku sku;
 	bool found;
 
-	assert_true(answer.created);
+	assert_int_equal(answer.result, STOCK_CREATED);
 	assert_int_equal(answer.event_id, 1);
 	store_fixture_last_event(f, "{\"type\":\"sku_created\",\"service\":\"stock\","
 				    "\"timestamp\":\"2025-07-08T19:15:32Z\",\"payload\":"
 				    "{\"sku\":\"A123\",\"price\":12.5,\"count\":100}}");
 	answer = put(f, "A123", 1250, 12);
-	assert_false(answer.created);
+	assert_int_equal(answer.result, STOCK_CHANGED);
 	assert_int_equal(answer.event_id, 2);
 	store_fixture_last_event(f, "{\"type\":\"stock_changed\",\"service\":\"stock\","
 				    "\"timestamp\":\"2025-07-08T19:15:32Z\",\"payload\":"
@@ -66,6 +66,61 @@ static void a_new_sku_is_created_and_a_known_one_changed(void **state)
 	assert_int_equal(sku.event_id, 2);
 	assert_true(store_find(&f->fault.db, "B7", &sku, &found, &fail));
 	assert_false(found);
+}
+
+static struct stock_command change(struct store_fixture *f, struct stock_command asked)
+{
+	struct fail fail = { 0 };
+
+	asked.kind = STOCK_CHANGE;
+	strcpy(asked.sku, "A123");
+	assert_true(store_fixture_ask(f, &asked.asked.command, &fail));
+	return asked;
+}
+
+static void a_change_leaves_what_it_does_not_name(void **state)
+{
+	struct store_fixture *const f = *state;
+	struct stock_command answer;
+
+	put(f, "A123", 1250, 100);
+	answer = change(f, (struct stock_command){ .has_count = true, .asked_count = 7 });
+	assert_int_equal(answer.result, STOCK_CHANGED);
+	assert_int_equal(answer.price_cents, 1250);
+	answer = change(f, (struct stock_command){ .has_price = true, .asked_price_cents = 5 });
+	assert_int_equal(answer.count, 7);
+	answer = change(f, (struct stock_command){ .has_delta = true, .delta = -3 });
+	assert_int_equal(answer.count, 4);
+	assert_int_equal(answer.price_cents, 5);
+	assert_int_equal(answer.event_id, 4);
+	store_fixture_last_event(f, "{\"type\":\"stock_changed\",\"service\":\"stock\","
+				    "\"timestamp\":\"2025-07-08T19:15:32Z\",\"payload\":"
+				    "{\"sku\":\"A123\",\"count\":4,\"price\":0.05}}");
+}
+
+static void what_cannot_be_changed_is_no_event(void **state)
+{
+	static const struct {
+		int64_t delta;
+		enum stock_result result;
+	} steps[] = { { -101, STOCK_OUT_OF_RANGE }, { -100, STOCK_CHANGED },
+		{ -1, STOCK_OUT_OF_RANGE }, { EVENT_LEVEL_MAX, STOCK_CHANGED },
+		{ 1, STOCK_OUT_OF_RANGE }, { -EVENT_LEVEL_MAX, STOCK_CHANGED } };
+	struct store_fixture *const f = *state;
+	struct stock_command answer = { .has_count = true };
+	int64_t events = 1;
+
+	assert_int_equal(change(f, answer).result, STOCK_UNKNOWN);
+	assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM outbox"), 0);
+	put(f, "A123", 1250, 100);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		answer = change(
+			f, (struct stock_command){ .has_delta = true, .delta = steps[i].delta });
+		assert_int_equal(answer.result, steps[i].result);
+		events += answer.result == STOCK_CHANGED;
+		assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM outbox"), events);
+		assert_int_equal(answer.count, store_fixture_number(f, "SELECT count FROM stock"));
+	}
 }
 
 static void remember(void *context, const struct sku *sku)
@@ -95,7 +150,9 @@ static void putting_a_sku_is_all_or_nothing(void **state)
 	bool done = false;
 
 	for (int nth = 0; !done; nth++) {
-		struct stock_command asked = { .count = 1, .price_cents = 1, .sku = "A123" };
+		struct stock_command asked = {
+			.asked_count = 1, .asked_price_cents = 1, .sku = "A123"
+		};
 		struct fail fail = { 0 };
 
 		assert_in_range(nth, 0, STEPS_MAX);
@@ -173,8 +230,8 @@ static void the_simulator_asks_for_what_a_request_could_ask_for(void **state)
 		memset(&asked, 0, sizeof(asked));
 		stock_simulate(NULL, &asked.asked.command, i * 0x9e3779b97f4a7c15u);
 		assert_true(event_name_valid(asked.sku, strlen(asked.sku)));
-		assert_in_range(asked.count, 0, EVENT_LEVEL_MAX);
-		assert_in_range(asked.price_cents, 0, EVENT_CENTS_MAX);
+		assert_in_range(asked.asked_count, 0, EVENT_LEVEL_MAX);
+		assert_in_range(asked.asked_price_cents, 0, EVENT_CENTS_MAX);
 	}
 }
 
@@ -183,6 +240,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_sku_is_created_and_a_known_one_changed),
+		TEST(a_change_leaves_what_it_does_not_name),
+		TEST(what_cannot_be_changed_is_no_event),
 		TEST(a_list_goes_on_behind_a_sku),
 		TEST(putting_a_sku_is_all_or_nothing),
 		TEST(a_fork_is_all_or_nothing),

@@ -13,6 +13,8 @@ ASK_SECONDS = 4      # shorter than most pauses: an answer that did not come is 
 CUSTOMERS = 4        # of each service
 BEHIND_SECONDS = 0.5  # what could not be asked for longer is not made up for
 SHELVES = 60
+CLEARS = 53          # each so many requests to cart clear the cart of an earlier one
+CLEARED_BEFORE = 9
 PLENTY = 10 ** 9     # no cart asks for as much
 
 Entry = collections.namedtuple("Entry", "service source id answered status request")
@@ -20,7 +22,7 @@ Entry = collections.namedtuple("Entry", "service source id answered status reque
 Request = collections.namedtuple("Request", "tag method path body payload")
 
 MADE_AN_EVENT = {"stock": {200: "stock_changed", 201: "sku_created"},
-                 "cart": {201: "cart_item_added", 404: "cart_item_failed",
+                 "cart": {200: "cart_cleared", 201: "cart_item_added", 404: "cart_item_failed",
                           409: "cart_item_failed"}}
 
 
@@ -43,6 +45,8 @@ class Ledger:
                 self.file.write(json.dumps(entry) + "\n")
         elif status in (500, 503):
             self.note_unknown(service, status)
+        elif status == 404 and request.method in ("PATCH", "DELETE"):
+            pass  # what it is about was refused, or is on its way
         else:
             with self.lock:
                 self.odd.append(f"{service} answered {request.tag} with {status}: {answer}")
@@ -61,12 +65,19 @@ def stock_request(number):
     level = PLENTY + number
     sku = f"shelf-{number % SHELVES}"
     price = number % 400 / 4
+    if number % 5 == 4:
+        return Request(f"{sku} {level}", "PATCH", f"/stocks/{sku}", {"count": level},
+                       {"sku": sku, "count": level})
     return Request(f"{sku} {level}", "PUT", f"/stocks/{sku}", {"price": price, "count": level},
                    {"sku": sku, "count": level, "price": price})
 
 
 def cart_request(number):
     cart = f"http-{number}"
+    if number % CLEARS == 0:
+        cart = f"http-{number - CLEARED_BEFORE}"
+        return Request(f"{cart} cleared", "DELETE", f"/carts/{cart}", None,
+                       {"cartId": cart, "items": 1})
     count = 1 + number % 1000
     sku = f"shelf-{number % SHELVES}"
     if number % 10 == 0:
@@ -108,7 +119,8 @@ class Customer(threading.Thread):
             if self.connection is None:
                 self.connection = http.client.HTTPConnection("127.0.0.1", self.port,
                                                              timeout=ASK_SECONDS)
-            self.connection.request(request.method, request.path, json.dumps(request.body))
+            body = None if request.body is None else json.dumps(request.body)
+            self.connection.request(request.method, request.path, body)
             response = self.connection.getresponse()
             ledger.note(self.service, request, response.status, json.loads(response.read()))
         except (OSError, http.client.HTTPException) as why:

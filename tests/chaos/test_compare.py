@@ -89,6 +89,20 @@ class Compared(story.Story):
         self.lines[9] = line(10, partition=1)
         self.assert_wrong(self.judge(), "10 on partition 1")
 
+    def test_a_cart_that_is_cleared(self):
+        request = load.cart_request(load.CLEARS)
+        gone = {"type": "cart_cleared", "service": "cart", "timestamp": "2025-07-08T19:15:32Z",
+                "payload": request.payload}
+        lines = [*self.lines, line(31, value=gone, second=45)]
+        cleared = load.Entry("cart", CART, 31, 0.0, 200, request)
+        entries = [entry(number) for number in range(1, ANSWERED + 1)]
+        self.assertEqual(self.judge(lines, 31, [*entries, cleared]).wrong, [])
+        again = [*lines, line(32, value=gone, second=46)]
+        self.assert_wrong(self.judge(again, 32, [*entries, cleared]),
+                          "cleared was asked once and made 2 events")
+        self.assert_wrong(self.judge(last=31, ledger=[*entries, cleared]),
+                          "31 was answered and is not in the journal")
+
     def test_one_request_done_twice(self):
         self.assert_wrong(self.judge([*self.lines, line(31, value=event(3), second=45)], 31),
                           "request http-3 was asked once and made 2 events")

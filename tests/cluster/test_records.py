@@ -143,7 +143,7 @@ class Records(story.Story):
 
     def test_a_record_of_an_unknown_type_is_journaled_and_counted_as_other(self):
         before = self.metric('events_total{type="other"')
-        self.assert_journaled(0, compact({"type": "cart_cleared", "service": "cart",
+        self.assert_journaled(0, compact({"type": "cart_paid", "service": "cart",
                                           "timestamp": "2025-07-08T19:15:32.5Z",
                                           "payload": {"cartId": "xyz123"}}))
         self.assertEqual(self.metric('events_total{type="other"'), before + 1)

@@ -35,6 +35,10 @@ class Stock:
     def ask(program, count):
         """The answer, and what the command is about."""
         sku = f"sku-{count % 4}"
+        if count % 3 == 0:
+            answer = program.ask("PATCH", f"/stocks/{sku}", {"count": count})
+            if answer is None or answer.status != 404:
+                return answer, sku
         return program.ask("PUT", f"/stocks/{sku}", {"price": 1.5, "count": count}), sku
 
     @staticmethod
@@ -58,11 +62,11 @@ class Stock:
 
 
 class Cart:
-    """Items that are added. The levels come from stock's partition, whose end is copies of old
+    """Items that are added, and now and then taken out. The levels come from stock's partition, whose end is copies of old
     ones: two SKUs of which there is enough, one of which there is not."""
     BINARY = "cart-service"
     PARTITION = 0
-    DONE = 201, 409
+    DONE = 200, 201, 409
     FIRST = 3
     SETTINGS = {"STOCK_URL": "http://127.0.0.1:9"}  # nobody there
     PRICES = {"sku-0": 2.25, "sku-1": 3.25, "sku-2": 1.25}
@@ -84,6 +88,10 @@ class Cart:
     @staticmethod
     def ask(program, count):
         cart = f"cart-{count % 3}"
+        if count % 5 == 0:
+            answer = program.ask("DELETE", f"/carts/{cart}" + f"/items/sku-{count % 3}" * (count % 2))
+            if answer is None or answer.status != 404:
+                return answer, cart
         return program.ask("POST", f"/carts/{cart}/items",
                            {"sku": f"sku-{count % 3}", "count": count}), cart
 
@@ -95,12 +103,17 @@ class Cart:
     def judge_store(cls, service, records):
         """The carts hold what was added, at the last prices of the topic."""
         told = {}
-        for _, source, _, value in {record[2]: record for record in records}.values():
+        for *_, value in sorted({record[2]: record for record in records}.values(),
+                                key=lambda record: record[2]):
             event = json.loads(value)
             payload = event["payload"]
             if event["type"] == "cart_item_added":
                 item = payload["cartId"], payload["sku"]
                 told[item] = told.get(item, 0) + payload["count"]
+            elif event["type"] in REMOVALS:
+                told = {item: count for item, count in told.items()
+                        if item[0] != payload["cartId"]
+                        or item[1] != payload.get("sku", item[1])}
         await_fact("cart has the last prices", lambda: cls._prices(service) <= cls.PRICES.items())
         found = {(cart, item["sku"]): item["count"]
                  for cart in (f"cart-{n}" for n in range(3)) for item in cls._items(service, cart)}
@@ -115,6 +128,13 @@ class Cart:
     def _prices(cls, service):
         return {(item["sku"], item["price"])
                 for cart in range(3) for item in cls._items(service, f"cart-{cart}")}
+
+
+REMOVALS = {"cart_item_removed", "cart_cleared"}  # their counts are not those of commands
+
+
+def size(payload):
+    return payload["count"] if "count" in payload else payload["items"]
 
 
 class Business:
@@ -142,7 +162,7 @@ class Business:
         event = answer.json["source"], answer.json["id"]
         if event in self.acknowledged:
             raise Wrong(f"{event} was given out twice")
-        self.acknowledged[event] = subject, count
+        self.acknowledged[event] = subject, answer.json.get("removed", count)
         return True
 
     def do(self, program, one_by_one, at_once):
@@ -250,18 +270,19 @@ def judge_topic(records, status, business):
         before, highest = number, max(highest, number)
     if sorted(events) != list(range(1, status["last"] + 1)):
         wrong.append(f"the topic has {sorted(events)}, acknowledged are {status['last']}")
-    payloads = {number: json.loads(value)["payload"] for number, value in events.items()}
-    counts = [payload["count"] for payload in payloads.values()]
+    told = {number: json.loads(value) for number, value in events.items()}
+    payloads = {number: event["payload"] for number, event in told.items()}
+    counts = [size(event["payload"]) for event in told.values() if event["type"] not in REMOVALS]
     if len(set(counts)) < len(counts):
         wrong.append(f"a command made two events: {counts}")
     if business.refused & set(counts):
         wrong.append(f"refused, and an event: {business.refused & set(counts)}")
     for (source, number), (subject, count) in business.acknowledged.items():
         found = payloads.get(number) if source == status["source"] else None
-        if not found or (business.kind.subject(found), found["count"]) != (subject, count):
+        if not found or (business.kind.subject(found), size(found)) != (subject, count):
             wrong.append(f"{source} {number} was answered for {subject} {count}, the topic has "
                          f"{found}")
-    if len(counts) > len(business.acknowledged) + business.lost:
+    if len(told) > len(business.acknowledged) + business.lost:
         wrong.append("there are more events than commands that may have been done")
     return wrong
 

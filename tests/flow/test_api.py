@@ -100,6 +100,98 @@ class TheSeedsOperations(Api):
             answer = shop.add_item(self.cart, ALLOWED_ID, ALLOWED_ID, 10**9)
         self.assertEqual(answer.status, 201, answer)
 
+    def change(self, sku, **what):
+        return self.stock.ask("PATCH", f"/stocks/{sku}", what)
+
+    def test_a_sku_is_changed_in_what_is_named(self):
+        shop.put_sku(self.stock, "patched", 12.5, 100)
+        for what, price, count in (({"count": 7}, 12.5, 7), ({"price": 0.05}, 0.05, 7),
+                                   ({"delta": -3}, 0.05, 4), ({"delta": 0}, 0.05, 4),
+                                   ({"delta": 5, "price": 2}, 2, 9),
+                                   ({"count": 10**12, "price": 1}, 1, 10**12),
+                                   ({"delta": -10**12}, 1, 0)):
+            with self.subTest(what=what), self.events(self.stock, 1):
+                answer = self.change("patched", **what)
+                self.assertEqual(answer.status, 200, answer)
+                self.assertEqual((answer.json["price"], answer.json["count"]), (price, count))
+            self.assertEqual(self.stock.ask("GET", "/stocks/patched").json, answer.json)
+        self.assertTrue(self.event_of(answer).value.endswith(
+            b'"payload":{"sku":"patched","count":0,"price":1}}'))
+
+    def test_a_level_below_zero_or_too_high_is_409_and_no_event(self):
+        shop.put_sku(self.stock, "few", 1, 3)
+        with self.no_events():
+            for delta in (-4, 10**12 - 2):
+                answer = self.change("few", delta=delta)
+                self.assert_problem(answer, 409)
+                self.assertEqual((answer.json["field"], answer.json["count"]), ("delta", 3))
+        self.assertEqual(self.change("few", delta=-3).json["count"], 0)
+
+    def test_two_who_take_the_last_one_get_one(self):
+        shop.put_sku(self.stock, "last", 1, 50)
+        taken = []
+        takers = [threading.Thread(target=lambda: taken.extend(
+            self.change("last", delta=-1).status for _ in range(10))) for _ in range(8)]
+        for taker in takers:
+            taker.start()
+        for taker in takers:
+            taker.join(30)
+        self.assertEqual((taken.count(200), taken.count(409)), (50, 30))
+        self.assertEqual(self.stock.ask("GET", "/stocks/last").json["count"], 0)
+
+    def test_a_deleted_sku_has_no_stock_and_keeps_its_price(self):
+        shop.put_sku(self.stock, "gone", 12.5, 100)
+        with self.events(self.stock, 2):
+            answers = [self.stock.ask("DELETE", "/stocks/gone") for _ in range(2)]
+        for answer in answers:
+            self.assertEqual((answer.status, answer.json["count"], answer.json["price"]),
+                             (200, 0, 12.5))
+            self.assertTrue(self.event_of(answer).value.endswith(
+                b'"payload":{"sku":"gone","count":0,"price":12.5}}'))
+        self.assertEqual(self.stock.ask("GET", "/stocks/gone").json, answers[1].json)
+        self.stock.await_published()
+        story.await_fact("cart has read that there is none",
+                         lambda: shop.add_item(self.cart, "late", "gone", 1).status == 409)
+
+    def test_a_sku_that_is_not_there_cannot_be_changed(self):
+        with self.no_events():
+            self.assert_problem(self.change("nobody", count=1), 404)
+            self.assert_problem(self.stock.ask("DELETE", "/stocks/nobody"), 404)
+        self.assertEqual(self.stock.ask("GET", "/stocks/nobody").status, 404)
+
+    def test_an_item_is_taken_out_of_a_cart(self):
+        shop.put_sku(self.stock, "plum", 1, 5)
+        shop.put_sku(self.stock, "fig", 1, 5)
+        for sku, count in (("plum", 2), ("plum", 3), ("fig", 1)):
+            self.assertEqual(shop.add_item(self.cart, "basket", sku, count).status, 201)
+        self.assertEqual(shop.add_item(self.cart, "basket", "plum", 1).status, 409)
+        with self.events(self.cart, 1):
+            answer = self.cart.ask("DELETE", "/carts/basket/items/plum")
+            self.assertEqual((answer.status, answer.json["removed"]), (200, 5), answer)
+            self.assert_problem(self.cart.ask("DELETE", "/carts/basket/items/plum"), 404)
+        line = self.event_of(answer)
+        self.assertEqual(line.partition, 0)
+        self.assertTrue(line.value.startswith(b'{"type":"cart_item_removed","service":"cart",'))
+        self.assertTrue(line.value.endswith(
+            b'"payload":{"cartId":"basket","sku":"plum","count":5}}'), line)
+        self.assertEqual([item["sku"] for item in self.cart.ask("GET", "/carts/basket").json["items"]],
+                         ["fig"])
+        self.assertEqual(shop.add_item(self.cart, "basket", "plum", 5).status, 201)
+
+    def test_a_cart_is_cleared(self):
+        shop.put_sku(self.stock, "kiwi", 1, 5)
+        shop.put_sku(self.stock, "lime", 1, 5)
+        for cart, sku in (("full", "kiwi"), ("full", "lime"), ("fuller", "kiwi")):
+            self.assertEqual(shop.add_item(self.cart, cart, sku, 2).status, 201)
+        with self.events(self.cart, 1):
+            answer = self.cart.ask("DELETE", "/carts/full")
+            self.assertEqual((answer.status, answer.json["removed"]), (200, 2), answer)
+            self.assert_problem(self.cart.ask("DELETE", "/carts/full"), 404)
+        self.assertTrue(self.event_of(answer).value.endswith(
+            b'"payload":{"cartId":"full","items":2}}'))
+        self.assertEqual(self.cart.ask("GET", "/carts/full").status, 404)
+        self.assertEqual(self.cart.ask("GET", "/carts/fuller").status, 200)
+
     def test_a_sku_that_is_not_there_is_404(self):
         self.assert_problem(self.stock.ask("GET", "/stocks/nobody"), 404)
 
@@ -205,6 +297,11 @@ PRICES = [(b'{"price":%s,"count":1}' % price, "price")
           for price in (b"-0.01", b"-1", b"10000000000", b"9999999999.995", b"0.001", b"12.505",
                         b"12.3456789012345678901234567890", b"12.500000000000000001", b"1e300",
                         b"1e400", b"9" * 400, b'"12.5"', b"null", b"true", b"[]")]
+CHANGES = [(b"{}", None), (b'{"count":1,"delta":1}', "delta"), (b'{"delta":0,"count":0,"price":1}', "delta"),
+           (b'{"delta":1.0}', "delta"), (b'{"delta":"1"}', "delta"), (b'{"delta":null}', "delta"),
+           (b'{"delta":1000000000001}', "delta"), (b'{"delta":-1000000000001}', "delta"),
+           (b'{"count":-1}', "count"), (b'{"price":0.001}', "price"), (b'{"price":null}', "price"),
+           (b'{"delta":1,"delta":1}', "delta"), (b'{"sku":"A123"}', "sku"), (b"[]", None), (b"", None)]
 LEVELS = [(b'{"price":1,"count":%s}' % count, "count")
           for count in (b"-1", b"1000000000001", b"1.5", b'"1"', b"null", b"9" * 30)]
 
@@ -225,7 +322,8 @@ WRONG_METHODS = [("stock", "POST", "/stocks/A123", {"GET", "HEAD", "PUT"}),
                  ("cart", "HEAD", "/carts/a/items", {"POST"}),
                  ("cart", "PUT", "/carts/a/items", {"POST"}),
                  ("cart", "PUT", "/carts/a", {"GET", "HEAD"}),
-                 ("cart", "PROPFIND", "/carts/%C3", {"GET", "HEAD"}),
+                 ("cart", "PATCH", "/carts/%C3", {"GET", "HEAD", "DELETE", "OPTIONS"}),
+                 ("cart", "GET", "/carts/a/items/b", {"DELETE"}),
                  ("cart", "POST", "/readyz", {"GET", "HEAD"})]
 
 
@@ -291,12 +389,82 @@ class BadInput(Api):
         self.assert_refused(self.stock, "PUT", "/stocks/A123", PRICES + LEVELS)
         self.assertEqual(self.stock.ask("GET", "/stocks/A123").json["price"], 12.5)
 
+    def test_changes_that_do_not_say_what_are_refused(self):
+        self.assert_refused(self.stock, "PATCH", "/stocks/A123", CHANGES)
+
+    def test_unknown_query_parameters_are_refused_by_name(self):
+        for process, method, path, body, field in (
+                (self.stock, "GET", "/stocks?afte=a", None, "afte"),
+                (self.stock, "GET", "/stocks?after=a&limit=1&page=2", None, "page"),
+                (self.stock, "GET", "/stocks?limit=1&limit=1", None, "limit"),
+                (self.stock, "GET", "/stocks/A123?after=a", None, "after"),
+                (self.stock, "PUT", "/stocks/A123?dry=1", {"price": 1, "count": 1}, "dry"),
+                (self.stock, "DELETE", "/stocks/A123?force", None, "force"),
+                (self.stock, "GET", "/metrics?name=x", None, "name"),
+                (self.shop.consumer, "GET", "/readyz?verbose=1", None, "verbose"),
+                (self.cart, "DELETE", "/carts/a?all=1", None, "all"),
+                (self.cart, "POST", "/carts/a/items?%C3%A4=1", {"sku": "A123", "count": 1}, "\u00e4"),
+                (self.cart, "GET", "/carts/a?%FF=1", None, "?")):
+            with self.subTest(path=path), self.no_events():
+                self.assert_problem(process.ask(method, path, body), 400, field)
+
+    def test_a_change_under_a_condition_is_refused(self):
+        body = {"price": 1, "count": 1}
+        for header, value in (("If-Match", "*"), ("If-Match", '"a"'), ("If-None-Match", "*")):
+            for process, method, path in ((self.stock, "PUT", "/stocks/A123"),
+                                          (self.stock, "PATCH", "/stocks/A123"),
+                                          (self.stock, "DELETE", "/stocks/A123"),
+                                          (self.cart, "POST", "/carts/a/items"),
+                                          (self.cart, "DELETE", "/carts/a")):
+                with self.subTest(header=header, method=method), self.no_events():
+                    answer = process.ask(method, path, body, {header: value})
+                    self.assert_problem(answer, 412, header)
+
+    def test_reading_under_conditions_and_in_ranges_is_reading(self):
+        whole = self.stock.ask("GET", "/stocks/A123")
+        for header, value in (("If-None-Match", "*"), ("If-Match", '"a"'), ("Range", "bytes=0-3"),
+                              ("Range", "bytes=99999-"), ("Range", "nonsense"),
+                              ("If-Modified-Since", "Thu, 01 Jan 2099 00:00:00 GMT"),
+                              ("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+                              ("If-Range", '"a"')):
+            with self.subTest(header=header, value=value):
+                answer = self.stock.ask("GET", "/stocks/A123", None, {header: value})
+                self.assertEqual((answer.status, answer.body), (200, whole.body))
+
+    def test_head_is_get_without_a_body(self):
+        for process, path in ((self.stock, "/stocks/A123"), (self.stock, "/stocks"),
+                              (self.stock, "/stocks/nobody"), (self.stock, "/stocks?limit=0"),
+                              (self.cart, "/openapi.json"), (self.cart, "/carts/nobody")):
+            with self.subTest(path=path):
+                get, head = process.ask("GET", path), process.ask("HEAD", path)
+                self.assertEqual((head.status, head.type, head.body), (get.status, get.type, b""))
+                self.assertEqual(head.headers["Content-Length"], get.headers["Content-Length"])
+
+    def test_options_says_which_methods_there_are(self):
+        for process, path, allow in (
+                (self.stock, "/stocks/A123", "DELETE GET HEAD OPTIONS PATCH PUT"),
+                (self.stock, "/stocks?anything=1", "GET HEAD OPTIONS"),
+                (self.cart, "/carts/%C3", "DELETE GET HEAD OPTIONS"),
+                (self.cart, "/carts/a/items", "OPTIONS POST"),
+                (self.cart, "/carts/a/items/b", "DELETE OPTIONS"),
+                (self.cart, "*", "OPTIONS")):
+            with self.subTest(path=path), self.no_events():
+                answer = process.ask("OPTIONS", path)
+                self.assertEqual((answer.status, answer.body), (204, b""))
+                self.assertEqual(sorted(answer.headers["Allow"].split(", ")), allow.split())
+        self.assert_problem(self.cart.ask("OPTIONS", "/nope"), 404)
+
     def test_bad_ids_in_paths_are_refused(self):
         for name in BAD_IDS_IN_PATHS:
             for process, method, path, body, field in (
                     (self.cart, "POST", f"/carts/{name}/items", {"sku": "A123", "count": 1}, "cartId"),
                     (self.cart, "GET", f"/carts/{name}", None, "cartId"),
+                    (self.cart, "DELETE", f"/carts/{name}", None, "cartId"),
+                    (self.cart, "DELETE", f"/carts/{name}/items/a", None, "cartId"),
+                    (self.cart, "DELETE", f"/carts/a/items/{name}", None, "sku"),
                     (self.stock, "PUT", f"/stocks/{name}", {"price": 1, "count": 1}, "sku"),
+                    (self.stock, "PATCH", f"/stocks/{name}", {"count": 1}, "sku"),
+                    (self.stock, "DELETE", f"/stocks/{name}", None, "sku"),
                     (self.stock, "GET", f"/stocks/{name}", None, "sku")):
                 with self.subTest(method=method, path=path[:40]), self.no_events():
                     self.assert_problem(process.ask(method, path, body), 400, field)

@@ -50,6 +50,28 @@ class LostReplies(story.Story):
         self.assertEqual((self.cart.outbox()["last"], self.stock.outbox()["last"]),
                          (last[0] + 1, last[1] + 1))
 
+    def test_changes_and_removals_are_done_once_too(self):
+        shop.put_sku(self.stock, "pear", 1, 10)
+        self.add("d-0", "emptied", 2, "pear")
+        self.add("d-1", "cleared", 2, "pear")
+        for key, process, method, path, body in (
+                ("d-2", self.stock, "PATCH", "/stocks/pear", {"delta": -4}),
+                ("d-3", self.stock, "PATCH", "/stocks/pear", {"delta": -7}),  # 409: there are 6
+                ("d-4", self.stock, "DELETE", "/stocks/nobody", None),
+                ("d-5", self.stock, "DELETE", "/stocks/pear", None),
+                ("d-6", self.cart, "DELETE", "/carts/emptied/items/pear", None),
+                ("d-7", self.cart, "DELETE", "/carts/cleared", None)):
+            with self.subTest(path=path, method=method):
+                first = process.ask(method, path, body, {"Idempotency-Key": key})
+                last = process.outbox()["last"]
+                self.assert_same(first, process.ask(method, path, body, {"Idempotency-Key": key}))
+                self.assertEqual(process.outbox()["last"], last)
+        self.assertEqual(self.stock.ask("GET", "/stocks/pear").json["count"], 0)
+        # Without a key it is another request.
+        self.assertEqual(self.cart.ask("DELETE", "/carts/cleared").status, 404)
+        other = self.stock.ask("DELETE", "/stocks/pear", None, {"Idempotency-Key": "d-2"})
+        self.assertEqual((other.status, other.json["field"]), (409, "Idempotency-Key"))
+
     def test_white_space_makes_no_other_request(self):
         first = self.put("s-2", "fig", 7)
         second = self.stock.ask("PUT", "/stocks/fig", b'{ "count": 7,\n "price": 2.50 }',

@@ -8,22 +8,23 @@ import re
 import subprocess
 
 LINE = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) partition=(\d+) offset=(\d+)"
-                  rb" source=(\S+) id=(\d+|-) delay_ms=(-?\d+) (.+)")
-SERVICES = {"cart": (0, {"cart_item_added", "cart_item_failed"}),
+                  rb" source=(\S+) id=(\d+|-) delay_ms=(-?\d+)(?: trace=([0-9a-f]{32}))? (.+)")
+SERVICES = {"cart": (0, {"cart_item_added", "cart_item_failed", "cart_item_removed",
+                      "cart_cleared"}),
             "stock": (1, {"sku_created", "stock_changed"})}
 COMPLAINTS_MAX = 20
 
-Line = collections.namedtuple("Line", "time partition offset source id delay_ms value event")
+Line = collections.namedtuple("Line", "time partition offset source id delay_ms value event trace")
 
 
 def parse(raw, where):
     """One line, without its end. What is no line is an error that names the place."""
     found = LINE.fullmatch(raw)
     assert found, f"{where} is no line of a journal: {raw!r}"
-    time, partition, offset, source, number, delay, value = found.groups()
+    time, partition, offset, source, number, delay, trace, value = found.groups()
     return Line(datetime.datetime.fromisoformat(time.decode()), int(partition), int(offset),
                 source.decode(), None if number == b"-" else int(number), int(delay), value,
-                json.loads(value))
+                json.loads(value), trace and trace.decode())
 
 
 def read(path):
@@ -115,10 +116,14 @@ def judge(lines, last, ledger):
         line = known.get((source, number))
         if line is None:
             wrong.append(f"{source} {number} was answered and is not in the journal")
-        elif (line.event["type"], line.event["payload"].get("cartId", line.event["payload"]["sku"])) \
-                != (kind, subject):
+        elif (line.event["type"], event_subject(line.event["payload"])) != (kind, subject):
             wrong.append(f"{source} {number} was answered as {kind} of {subject}: {line.value!r}")
     return wrong[:COMPLAINTS_MAX]
+
+
+def event_subject(payload):
+    """What the event is about: its key."""
+    return payload["cartId"] if "cartId" in payload else payload["sku"]
 
 
 def judge_place(line):

@@ -1,0 +1,1 @@
+SELECT count(*) FROM cart_items WHERE cart_id = ?1

@@ -1,0 +1,1 @@
+DELETE FROM cart_items WHERE cart_id = ?1 AND sku = ?2
