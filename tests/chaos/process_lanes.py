@@ -7,7 +7,6 @@ import subprocess
 import threading
 import time
 
-import shop
 import story
 from actions import GROUPS, Lane
 
@@ -189,9 +188,6 @@ class ConsumerLane(ProcessLane):
         self.journal_path = journal_path
         self.moved = 0
         self.moved_to = None
-        self.rotates = "JOURNAL_ROTATE_BYTES" in subprocess.run(
-            [shop.program("metrics-consumer"), "--help"], capture_output=True, text=True,
-            timeout=10).stdout
 
     def is_standby(self, process):
         try:
@@ -245,8 +241,6 @@ class ConsumerLane(ProcessLane):
 
     def do_move_journal(self, kill_after_ms, before):
         """As logrotate does it: moved, then SIGHUP. `before`: killed before it could know."""
-        if not self.rotates:
-            return self.leave_out("move_journal", "this metrics-consumer does not rotate")
         if not self.journal_path.exists() or not self.process.running():
             return self.leave_out("move_journal", "no journal or no consumer at that moment")
         struck = time.time()

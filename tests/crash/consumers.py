@@ -1,6 +1,5 @@
 """metrics-consumer, killed or failing at a point: every sound record of the topic is in the journal
 once and in order, every other one is a dead letter once, and `verify` says so."""
-import functools
 import json
 import re
 import shutil
@@ -193,17 +192,10 @@ def judge_files(directory):
     return wrong
 
 
-@functools.cache
-def without_topic():
-    """The option of `verify`, where it would otherwise ask Kafka."""
-    told = shop.run_once("metrics-consumer", "--help").stdout
-    return ["--no-topic"] if "--no-topic" in told else []
-
-
 def verify(directory, late=None):
     """It has to say that nothing is missing or repeated; `late` lines are out of order, as many as
     there are if that is not said."""
-    verified = subprocess.run([shop.program("metrics-consumer"), "verify", *without_topic(),
+    verified = subprocess.run([shop.program("metrics-consumer"), "verify", "--no-topic",
                                "--journal-path", directory / "metrics.log"],
                               env=shop.environment({}), capture_output=True, text=True,
                               timeout=END_SECONDS)

@@ -12,7 +12,6 @@ import time
 import journal
 import shop
 import story
-from consumers import without_topic
 from points import END_SECONDS, Program, Wrong, await_fact, judge_end, preloaded
 
 EXAMPLES = story.SOURCE / "event" / "examples"
@@ -295,7 +294,7 @@ def judge_journal(start, path, records, url, others=()):
     await_fact(lambda: f"{len(events) + len(stand_by)} lines in the journal: {consumer.log()}",
                lambda: path.exists()
                and path.read_bytes().count(b"\n") >= len(events) + len(stand_by))
-    verified = subprocess.run([shop.program("metrics-consumer"), "verify", *without_topic(),
+    verified = subprocess.run([shop.program("metrics-consumer"), "verify", "--no-topic",
                                "--journal-path", path, "--outbox", url], env=shop.environment({}),
                               capture_output=True, text=True, timeout=END_SECONDS)
     wrong = [] if verified.returncode == 0 else [f"verify: {verified.stdout}{verified.stderr}"]

@@ -55,7 +55,7 @@ cat >"$work/Dockerfile" <<'TEXT'
 FROM debian:trixie-slim AS build
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends ca-certificates git lintian \
       debhelper build-essential cmake ninja-build pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev \
-      libsqlite3-dev libcurl4-openssl-dev libsimdjson-dev libzstd-dev libxxhash-dev
+      libsqlite3-dev libcurl4-openssl-dev libsimdjson-dev libzstd-dev libxxhash-dev libjs-chart.js
 COPY tree /src
 RUN cd /src && run/package && mv build/packages /packages
 
