@@ -112,8 +112,13 @@ class Config(CommandLine):
                 run = shop.run_once(binary, "config", f"--rdkafka-ssl-key-password={secret}",
                                     RDKAFKA_SASL_PASSWORD=secret,
                                     STORE=f"postgresql://shop:{secret}@db/shop",
-                                    STOCK_URL=f"http://shop:{secret}@stock:1")
+                                    STOCK_URL=f"http://shop:{secret}@stock:1",
+                                    OTEL_EXPORTER_OTLP_HEADERS=f"api-key={secret}",
+                                    OTEL_SERVICE_NAME="till")
                 self.assertNotIn(secret, run.stdout + run.stderr)
+                self.assertRegex(run.stdout, r"(?m)^OTEL_SERVICE_NAME +till +environment$")
+                self.assertRegex(run.stdout,
+                                 r"(?m)^OTEL_EXPORTER_OTLP_HEADERS +\*\*\* +environment$")
                 self.assertRegex(run.stdout, r"(?m)^RDKAFKA_SASL_PASSWORD +\*\*\* +environment$")
                 self.assertRegex(run.stdout, r"(?m)^RDKAFKA_SSL_KEY_PASSWORD +\*\*\* +option$")
 
