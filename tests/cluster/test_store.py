@@ -177,7 +177,7 @@ class Store(story.Story):
         self.stock.stop()
         self.delete_store()
         self.stock.start()
-        self.assertRegex(self.stock.log(), r"outbox open .* last=0 published=0 \(new\)\n")
+        self.assertRegex(self.stock.log(), r"outbox open \(new\) .* last=0 published=0\n")
         more = self.put(5)
         self.assertNotEqual(more[0][0], events[0][0])
         self.assert_journaled(events + more)
