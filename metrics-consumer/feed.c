@@ -52,7 +52,7 @@ static void follow(struct feed *f, bool follows)
 		return;
 	f->following = follows;
 	journal_tail_follow(&f->tail, follows);
-	f->reading = true; /* what came while nobody watched */
+	atomic_store(&f->reading, true); /* what came while nobody watched */
 	f->reading_of = journal_tail_behind(&f->tail);
 	brokers_watch(&f->brokers, follows);
 }
@@ -73,7 +73,7 @@ static bool read_piece(struct feed *f)
 			break;
 		case JOURNAL_TAIL_ANEW:
 			picture_clear(&f->picture);
-			f->reading = true;
+			atomic_store(&f->reading, true);
 			f->reading_of = journal_tail_behind(&f->tail);
 			break;
 		case JOURNAL_TAIL_END:
@@ -121,14 +121,14 @@ static bool work(struct feed *f)
 	const bool more = read_piece(f);
 	const int64_t now = clock_mono_ms();
 
-	if (!more && f->reading) { /* now there is a picture */
-		f->reading = false;
+	if (!more && atomic_load(&f->reading)) { /* now there is a picture */
+		atomic_store(&f->reading, false);
 		publish(f, "all", true);
 		picture_told(&f->picture);
 		f->tick_ms = now;
 	} else if (now - f->tick_ms >= FEED_TICK_MS) {
 		look_at_letters(f);
-		publish(f, f->reading ? "reading" : "tick", false);
+		publish(f, atomic_load(&f->reading) ? "reading" : "tick", false);
 		f->tick_ms = now;
 	}
 	if (viewers_want_snapshot(&f->viewers)) {
@@ -270,11 +270,11 @@ json_t *feed_recent(struct feed *f, const struct picture_filter *filter)
 	f->wished = true;
 	pthread_cond_signal(&f->wish);
 	pthread_mutex_unlock(&f->lock);
-	if (f->reading)
+	if (atomic_load(&f->reading)) /* which may take long */
 		return json_array();
 	atomic_fetch_add(&f->waiting, 1);
 	pthread_mutex_lock(&f->picture_lock);
-	recent = picture_recent(&f->picture, filter);
+	recent = atomic_load(&f->reading) ? json_array() : picture_recent(&f->picture, filter);
 	pthread_mutex_unlock(&f->picture_lock);
 	atomic_fetch_sub(&f->waiting, 1);
 	return recent;

@@ -52,16 +52,17 @@ struct feed {
 	struct picture picture;
 	atomic_int waiting;     /* for that lock */
 	struct counters synced; /* as they were at the last sync; has a lock of its own */
+	atomic_bool reading;    /* what is there is not all read yet; the thread alone says so */
 	/* The thread's: */
 	struct dead_tail dead;
 	json_t *letters;
 	bool letters_told;
-	bool following, reading; /* reading: what is there is not all read yet */
-	int64_t reading_of;      /* bytes there were to be read when it began */
-	int64_t watched_ms;      /* monotonic, the last time that somebody watched */
-	int64_t tick_ms;         /* monotonic, the last message */
-	uint64_t change;         /* of the timeline, told */
-	int64_t started_ms;      /* wall clock */
+	bool following;
+	int64_t reading_of; /* bytes there were to be read when reading began */
+	int64_t watched_ms; /* monotonic, the last time that somebody watched */
+	int64_t tick_ms;    /* monotonic, the last message */
+	uint64_t change;    /* of the timeline, told */
+	int64_t started_ms; /* wall clock */
 	struct log_repeat failing;
 };
 

@@ -104,7 +104,7 @@ char *feed_message(struct feed *f, bool all, char id[static VIEWERS_ID_MAX])
 	(void)json_object_set_new(
 		message, "timeline", timeline_json(&f->timeline, all ? &everything : &f->change));
 	tell_letters(f, message, all);
-	if (f->reading) {
+	if (atomic_load(&f->reading)) {
 		(void)json_object_set_new(message, "reading", json_integer(f->reading_of));
 	} else {
 		(void)json_object_set_new(
