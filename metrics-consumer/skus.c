@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metrics-consumer/checksum.h"
+
 #define SLOTS 32768 /* a power of two, more than twice SKUS_MAX */
 
 _Static_assert(SLOTS > 2 * SKUS_MAX && (SLOTS & (SLOTS - 1)) == 0, "the table stays half empty");
@@ -32,20 +34,11 @@ void skus_clear(struct skus *skus)
 	skus->left_out = 0;
 }
 
-static uint64_t hash(const char *bytes, size_t length)
-{
-	uint64_t value = 14695981039346656037u; /* FNV-1a */
-
-	for (size_t i = 0; i < length; i++)
-		value = (value ^ (unsigned char)bytes[i]) * 1099511628211u;
-	return value;
-}
-
 /* NULL: there is no room for another one. */
 static struct sku *find_or_add(struct skus *skus, const char *name)
 {
 	const size_t length = strlen(name);
-	size_t at = hash(name, length) & (SLOTS - 1);
+	size_t at = checksum64(name, length) & (SLOTS - 1);
 	struct sku *sku;
 
 	for (; skus->slots[at] > 0; at = (at + 1) & (SLOTS - 1)) {
@@ -64,7 +57,7 @@ static struct sku *find_or_add(struct skus *skus, const char *name)
 
 static void note_level(struct sku *sku, const struct line *line, const struct event *event)
 {
-	const uint64_t source = hash(line->source, line->source_length);
+	const uint64_t source = checksum64(line->source, line->source_length);
 
 	if (sku->level >= 0 && source == sku->level_source && line->id < sku->level_id)
 		return;
