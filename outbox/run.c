@@ -40,21 +40,11 @@ const struct kafka_property relay_fixed[] = {
 	{ NULL, NULL },
 };
 
-static const struct kafka_property at_once[] = {
-	{ "linger.ms", "0" }, /* one request in flight makes its own batches */
-	{ "queue.buffering.max.messages", "100000" },
-	{ "queue.buffering.max.kbytes", "32768" },
-	{ NULL, NULL },
-};
-
-/* A message that has lingered and may not be sent yet makes librdkafka's thread look for its turn
- * without a pause. While a backlog is sent, its requests are full long before that. */
-static const struct kafka_property in_bulk[] = {
-	{ "linger.ms", "50" },
-	{ "queue.buffering.max.messages", "100000" },
-	{ "queue.buffering.max.kbytes", "32768" },
-	{ NULL, NULL },
-};
+/* One request in flight makes its own batches. But a message that has lingered and may not be sent
+ * yet makes librdkafka's thread look for its turn without a pause: while a backlog is sent,
+ * requests are full long before they have lingered. */
+#define LINGER_MS         "0"
+#define LINGER_BACKLOG_MS "50"
 
 void run_init(
 	struct run *r, const struct relay_options *options, const atomic_bool *stopping, int wake)
@@ -175,11 +165,16 @@ static bool is_backlog(const struct run *r, int64_t waiting)
 static bool open_producer(struct run *r, struct fail *fail)
 {
 	const struct progress_numbers n = progress_read(r->options->progress);
-	rd_kafka_conf_t *conf;
+	const bool backlog = is_backlog(r, n.last - n.acknowledged);
+	const struct kafka_property defaults[] = {
+		{ "linger.ms", backlog ? LINGER_BACKLOG_MS : LINGER_MS },
+		{ "queue.buffering.max.messages", "100000" },
+		{ "queue.buffering.max.kbytes", "32768" },
+		{ NULL, NULL },
+	};
+	rd_kafka_conf_t *const conf = kafka_conf(&r->options->kafka, defaults, relay_fixed, fail);
 
-	r->backlog = is_backlog(r, n.last - n.acknowledged) ? n.last : 0;
-	conf = kafka_conf(
-		&r->options->kafka, r->backlog > 0 ? in_bulk : at_once, relay_fixed, fail);
+	r->backlog = backlog ? n.last : 0;
 	if (!conf)
 		return false;
 	rd_kafka_conf_set_opaque(conf, r);
