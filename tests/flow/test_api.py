@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 
-import brokers
 import journal
 import shop
 import story
@@ -19,15 +18,7 @@ BIG = 65536                           # bytes a body may have
 class Api(story.Story):
     @classmethod
     def setUpClass(cls):
-        cls.kafka = brokers.MockCluster()
-        cls.addClassCleanup(cls.kafka.end)
-        cls.shop = shop.Shop(cls.kafka.brokers)
-        cls.addClassCleanup(cls.shop.end)
-        cls.shop.start()
-        cls.cart, cls.stock = cls.shop.cart, cls.shop.stock
-        cls.shop.consumer.await_ready()
-        for process in cls.shop.services:
-            process.await_ready()
+        shop.open_on_mock(cls, cls.addClassCleanup)
 
     @contextlib.contextmanager
     def events(self, process, count):

@@ -6,7 +6,6 @@ import json
 import signal
 import threading
 
-import brokers
 import shop
 import story
 
@@ -14,14 +13,7 @@ import story
 class LostReplies(story.Story):
     @classmethod
     def setUpClass(cls):
-        cls.kafka = brokers.MockCluster()
-        cls.addClassCleanup(cls.kafka.end)
-        cls.shop = shop.Shop(cls.kafka.brokers)
-        cls.addClassCleanup(cls.shop.end)
-        cls.shop.start()
-        cls.cart, cls.stock = cls.shop.cart, cls.shop.stock
-        for process in cls.shop.services:
-            process.await_ready()
+        shop.open_on_mock(cls, cls.addClassCleanup)
         shop.put_sku(cls.stock, "apple", 1, 1000000)
 
     def add(self, key, cart_id, count=1, sku="apple"):

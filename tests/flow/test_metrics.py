@@ -50,14 +50,8 @@ OTHER = {"type": "cart_paid", "service": "till", "timestamp": "2999-07-08T19:15:
 class Told(story.Story):
     @classmethod
     def setUpClass(cls):
-        cls.kafka = brokers.MockCluster()
-        cls.addClassCleanup(cls.kafka.end)
         # Statistics come each 5 s otherwise.
-        cls.shop = shop.Shop(cls.kafka.brokers, RDKAFKA_STATISTICS_INTERVAL_MS=200)
-        cls.addClassCleanup(cls.shop.end)
-        cls.shop.start()
-        for process in cls.shop.processes:
-            process.await_ready()
+        shop.open_on_mock(cls, cls.addClassCleanup, RDKAFKA_STATISTICS_INTERVAL_MS=200)
         for number in range(40):
             shop.put_sku(cls.shop.stock, f"sku-{number % 7}", 12.5, 1000)
             shop.add_item(cls.shop.cart, f"cart-{number % 5}", f"sku-{number % 7}",

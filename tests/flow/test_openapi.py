@@ -4,7 +4,6 @@ journal has every event that was answered."""
 import os
 import subprocess
 
-import brokers
 import shop
 import story
 
@@ -19,13 +18,7 @@ SETTINGS = ["--seed", "6", "--max-examples", "30", "--warnings", "off", "--no-co
 class Documents(story.Story):
     @classmethod
     def setUpClass(cls):
-        cls.kafka = brokers.MockCluster()
-        cls.addClassCleanup(cls.kafka.end)
-        cls.shop = shop.Shop(cls.kafka.brokers)
-        cls.addClassCleanup(cls.shop.end)
-        cls.shop.start()
-        for process in cls.shop.processes:
-            process.await_ready()
+        shop.open_on_mock(cls, cls.addClassCleanup)
         shop.put_sku(cls.shop.stock, "A123", 12.5, 100)
 
     def document(self, process):

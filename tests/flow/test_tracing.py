@@ -6,7 +6,6 @@ import subprocess
 
 import jsonschema
 
-import brokers
 import journal
 import shop
 import story
@@ -20,14 +19,7 @@ DOCUMENT = json.loads((story.SOURCE / "event" / "asyncapi.json").read_text())
 
 class Traced(story.Story):
     def setUp(self):
-        self.kafka = brokers.MockCluster()
-        self.addCleanup(self.kafka.end)
-        self.shop = shop.Shop(self.kafka.brokers)
-        self.addCleanup(self.shop.end)
-        self.shop.start()
-        self.cart, self.stock = self.shop.cart, self.shop.stock
-        for process in self.shop.processes:
-            process.await_ready()
+        shop.open_on_mock(self, self.addCleanup)
 
     def records(self, partition):
         """All of them: headers, key, value."""

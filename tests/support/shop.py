@@ -11,6 +11,7 @@ import socket
 import subprocess
 import urllib.parse
 
+import brokers
 import journal
 import story
 
@@ -251,6 +252,19 @@ class Shop:
                              env=environment(settings),
                              capture_output=True, text=True, timeout=seconds)
         return run.returncode, run.stdout + run.stderr
+
+
+def open_on_mock(owner, add_cleanup, **settings):
+    """A mock cluster and a shop on it that is ready, for a story or its class: `owner` gets kafka,
+    shop, cart and stock."""
+    owner.kafka = brokers.MockCluster()
+    add_cleanup(owner.kafka.end)
+    owner.shop = Shop(owner.kafka.brokers, **settings)
+    add_cleanup(owner.shop.end)
+    owner.shop.start()
+    owner.cart, owner.stock = owner.shop.cart, owner.shop.stock
+    for process in owner.shop.processes:
+        process.await_ready()
 
 
 def put_sku(stock, sku, price, count):
