@@ -53,6 +53,12 @@ void db_rollback(struct db *db)
 	db->driver->rollback(db);
 }
 
+bool db_checkpoint(struct db *db, int pause_us, bool *moved, struct fail *fail)
+{
+	*moved = false;
+	return db->driver->checkpoint(db, pause_us, moved, fail);
+}
+
 bool db_query(struct db *db, const char *sql, const struct db_value *args, size_t count,
 	db_each *each, void *context, struct fail *fail)
 {

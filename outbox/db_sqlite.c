@@ -23,15 +23,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "process/clock.h"
 #include "process/lock_holder.h"
 
 #define STATEMENTS_MAX 32
 #define BUSY_MS        2000
+/* Pages moved from the WAL to the file at once. Fewer are a shorter pause and more syncs; how many
+ * can be moved in the pause that is meant depends on the disk, and on how far apart they are. */
+#define MOVE_PAGES_MIN 250
+#define MOVE_PAGES_MAX 10000
 
 struct db_sqlite {
 	struct db db;
 	sqlite3 *sqlite;
 	int lock;
+	int logged, moved; /* pages in the WAL, and how many of them are in the file as well */
+	int move_pages;    /* as many as were moved within the pause that was meant, lately */
 	struct {
 		const char *sql;
 		sqlite3_stmt *statement;
@@ -201,6 +208,46 @@ static bool sqlite_commit(struct db *db, struct fail *fail)
 	return fail_prefix(fail, "commit");
 }
 
+/* SQLite calls it behind each commit. */
+static int on_commit(void *context, sqlite3 *sqlite, const char *name, int pages)
+{
+	struct db_sqlite *const s = context;
+
+	(void)sqlite;
+	(void)name;
+	if (pages < s->logged) /* it began again from its start, since all of it was moved */
+		s->moved = 0;
+	s->logged = pages;
+	return SQLITE_OK;
+}
+
+static void learn_pages(struct db_sqlite *s, int moved, int64_t took_us, int pause_us)
+{
+	if (took_us > pause_us && s->move_pages > MOVE_PAGES_MIN)
+		s->move_pages -= s->move_pages / 4;
+	else if (took_us < pause_us * 3 / 4 && moved >= s->move_pages &&
+		 s->move_pages < MOVE_PAGES_MAX)
+		s->move_pages += s->move_pages / 4;
+}
+
+static bool sqlite_checkpoint(struct db *db, int pause_us, bool *moved, struct fail *fail)
+{
+	struct db_sqlite *const s = (struct db_sqlite *)db;
+	const int64_t began_us = clock_mono_us();
+	int logged = 0, done = 0;
+
+	if (s->logged - s->moved < s->move_pages)
+		return true;
+	/* What a reader still needs from the WAL is left to the next time. */
+	if (sqlite3_wal_checkpoint_v2(s->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, &logged, &done) !=
+		SQLITE_OK)
+		return failed(s, "move the WAL's pages", fail);
+	*moved = done > s->moved;
+	learn_pages(s, done - s->moved, clock_mono_us() - began_us, pause_us);
+	s->moved = done;
+	return true;
+}
+
 static void sqlite_close(struct db *db)
 {
 	struct db_sqlite *const s = (struct db_sqlite *)db;
@@ -217,6 +264,7 @@ static const struct db_driver driver = {
 	.begin = sqlite_begin,
 	.commit = sqlite_commit,
 	.rollback = sqlite_rollback,
+	.checkpoint = sqlite_checkpoint,
 	.query = sqlite_query,
 	.script = sqlite_script,
 	.in_place = sqlite_in_place,
@@ -280,10 +328,11 @@ static bool set_up(struct db_sqlite *s, enum db_role role, struct fail *fail)
 			return false;
 		if (!wal)
 			return fail_set(fail, FAIL_FATAL, "the file system cannot hold a WAL");
-		return sqlite_script(&s->db,
-			"PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=10000;"
-			"PRAGMA temp_store=MEMORY",
-			fail);
+		if (!sqlite_script(
+			    &s->db, "PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY", fail))
+			return false;
+		(void)sqlite3_wal_hook(s->sqlite, on_commit, s);
+		return true;
 	}
 	if (sqlite3_db_config(s->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) != SQLITE_OK)
 		return failed(s, "configure", fail);
@@ -299,6 +348,7 @@ bool db_sqlite_open(struct db **db, const char *path, enum db_role role, struct 
 		return fail_set(fail, FAIL_FATAL, "out of memory");
 	s->db.driver = &driver;
 	s->lock = -1;
+	s->move_pages = 4 * MOVE_PAGES_MIN;
 	if (role == DB_WRITER && !own(s, path, fail))
 		goto undo;
 	/* A reader opens for writing too: it needs the shared memory of the WAL. */

@@ -123,6 +123,12 @@ void outbox_status_read(struct outbox *o, struct outbox_status *status)
 	status->max_rows = o->options.max_rows;
 }
 
+void outbox_times(struct outbox *o, struct histogram *commits, struct histogram *checkpoints)
+{
+	histogram_read(&o->writer.commit_us, commits);
+	histogram_read(&o->writer.checkpoint_us, checkpoints);
+}
+
 static bool take_time(void *context, const struct row *row)
 {
 	*(int64_t *)context = row->at_ms;

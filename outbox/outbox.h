@@ -36,6 +36,8 @@ bool outbox_start(struct outbox *outbox, writer_apply *apply, void *service, str
 /* False where the queue is full or closed: the command was not taken. Any thread. */
 bool outbox_put(struct outbox *outbox, struct command *command);
 void outbox_status_read(struct outbox *outbox, struct outbox_status *status);
+/* How long the writer's commits and its checkpoints took so far, in writer_scale. Any thread. */
+void outbox_times(struct outbox *outbox, struct histogram *commits, struct histogram *checkpoints);
 /* When the oldest event that waits for Kafka was committed, wall clock; -1: none waits. @reader is
  * the caller's connection to the store. Any thread. */
 bool outbox_oldest(struct outbox *outbox, struct db *reader, int64_t *at_ms, struct fail *fail);

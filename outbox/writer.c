@@ -24,6 +24,10 @@
 #include "process/stop.h"
 
 #define TIDY_EVERY_MS 1000
+#define PAUSE_US      4000 /* a checkpoint takes some */
+#define PAUSE_EACH_US 50
+
+const struct histogram_scale writer_scale = { .first = 100, .per_second = 1000000, .bounds = 16 };
 
 /* Remembers how far Kafka is now, so that a later turn knows what was acknowledged by then. */
 static void mark(struct writer *w, int64_t now, int64_t acknowledged)
@@ -164,6 +168,32 @@ static bool fill(struct writer *w, size_t count, struct outbox_tx *tx, struct ro
 	return !tidy_is_due(w, now) || tidy(w, next, fail);
 }
 
+static bool commit(struct writer *w, struct fail *fail)
+{
+	const int64_t began_us = clock_mono_us();
+	const bool done = db_commit(w->db, fail);
+
+	histogram_add_shared(&w->commit_us, &writer_scale, (uint64_t)(clock_mono_us() - began_us));
+	return done;
+}
+
+/* Who asks meanwhile waits for it; the more do, the longer each of them waits anyway, and the more
+ * they gain from fewer syncs. */
+static void checkpoint(struct writer *w, size_t asked)
+{
+	const int pause_us = PAUSE_US + (int)asked * PAUSE_EACH_US;
+	const int64_t began_us = clock_mono_us();
+	struct fail fail = { 0 };
+	bool moved;
+
+	if (!db_checkpoint(w->db, pause_us, &moved, &fail))
+		log_repeating(
+			&w->not_moved, LOG_WARNING, "writer", "tried again later: %s", fail.text);
+	if (moved)
+		histogram_add_shared(
+			&w->checkpoint_us, &writer_scale, (uint64_t)(clock_mono_us() - began_us));
+}
+
 /* Nothing was deleted. */
 static void keep_rows(struct writer *w)
 {
@@ -186,7 +216,7 @@ bool writer_turn(struct writer *w, int wait_ms, struct fail *fail)
 		goto refuse;
 	if (!fill(w, count, &tx, &next, now, fail))
 		goto undo;
-	if (!db_commit(w->db, fail)) /* ends the transaction either way */
+	if (!commit(w, fail)) /* ends the transaction either way */
 		goto refuse;
 
 	if (next.last > w->state.last) {
@@ -196,6 +226,7 @@ bool writer_turn(struct writer *w, int wait_ms, struct fail *fail)
 	}
 	w->state = next;
 	answer_all(w->batch, count, NULL);
+	checkpoint(w, count);
 	return true;
 
 undo:

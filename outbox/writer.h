@@ -9,10 +9,14 @@
 #include "outbox/progress.h"
 #include "outbox/queue.h"
 #include "outbox/rows.h"
+#include "process/histogram.h"
+#include "process/log.h"
 
 #define WRITER_BATCH_MAX  512
 #define WRITER_MARKS      64   /* moments remembered for the keeping of rows */
 #define WRITER_FORGET_MAX 5000 /* rows deleted in one commit */
+
+extern const struct histogram_scale writer_scale;
 
 /* Does what @command asks: reads and writes state by tx->db, appends rows by rows_append,
  * and puts the result into the command. A domain no is a result. False only where the world
@@ -37,6 +41,8 @@ struct writer {
 	} marks[WRITER_MARKS]; /* id was acknowledged at at_ms, at the latest; oldest first */
 	size_t mark_count;
 	int64_t rewinds; /* of the progress, when it was looked at last */
+	struct log_repeat not_moved;
+	struct histogram_shared commit_us, checkpoint_us; /* any thread reads them */
 	struct command *batch[WRITER_BATCH_MAX];
 	pthread_t thread;
 	struct fail ended; /* why the thread ended by itself; read after writer_join */

@@ -91,6 +91,19 @@ static void write_oldest(struct service *service, const struct metrics_label *la
 		metrics_real(out, name, labels, waited_ms > 0 ? (double)waited_ms / 1000 : 0);
 }
 
+static void write_times(struct service *service, const struct metrics_label *labels, FILE *out)
+{
+	struct histogram commits, checkpoints;
+
+	outbox_times(service_outbox(service), &commits, &checkpoints);
+	metrics_begin(out, "outbox_commit_seconds", METRICS_HISTOGRAM,
+		"How long commits of commands and their events took.");
+	metrics_histogram(out, "outbox_commit_seconds", labels, &writer_scale, &commits);
+	metrics_begin(out, "outbox_checkpoint_seconds", METRICS_HISTOGRAM,
+		"How long it took to move commits from the store's log to their place.");
+	metrics_histogram(out, "outbox_checkpoint_seconds", labels, &writer_scale, &checkpoints);
+}
+
 static void write_metrics(void *context, FILE *out)
 {
 	struct service *const service = context;
@@ -110,6 +123,7 @@ static void write_metrics(void *context, FILE *out)
 		"How many may wait before requests are refused.");
 	metrics_whole(out, "outbox_max_rows", labels, (uint64_t)status.max_rows);
 	write_oldest(service, labels, out);
+	write_times(service, labels, out);
 	kafka_statistics_write(out);
 }
 

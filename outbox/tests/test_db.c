@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -351,9 +352,94 @@ static void a_commit_without_room_for_shared_memory_is_unsure(void **state)
 	db_close(&db);
 }
 
+static int64_t log_bytes(void)
+{
+	struct stat file;
+	char name[160];
+
+	(void)snprintf(name, sizeof(name), "%s-wal", path);
+	assert_int_equal(stat(name, &file), 0);
+	return file.st_size;
+}
+
+static int64_t file_bytes(void)
+{
+	struct stat file;
+
+	assert_int_equal(stat(path, &file), 0);
+	return file.st_size;
+}
+
+/* Commits pieces of some 100 pages and calls db_checkpoint behind each; how often that moved any.
+ */
+static int fill_store(struct db *db, int pieces)
+{
+	struct fail fail = { 0 };
+	int times = 0;
+	bool moved;
+
+	for (int i = 0; i < pieces; i++) {
+		assert_true(db_script(db, "INSERT INTO filler VALUES (zeroblob(400000))", &fail));
+		assert_true(db_checkpoint(db, 5000, &moved, &fail));
+		times += moved;
+	}
+	return times;
+}
+
+/* 80 MB go through a log that stays short, because it begins again when all of it was moved. */
+static void what_was_committed_is_moved_in_pieces(void **state)
+{
+	struct fail fail = { 0 };
+	struct db *db;
+
+	(void)state;
+	assert_true(db_open(&db, path, DB_WRITER, &fail));
+	assert_true(db_script(db, "CREATE TABLE filler (x BLOB)", &fail));
+	assert_int_equal(fill_store(db, 1), 0); /* not worth a sync */
+	assert_in_range(fill_store(db, 199), 2, 100);
+	assert_in_range(
+		log_bytes(), 1, 45000000); /* the most that is moved at once, and one more */
+	assert_true(file_bytes() > 35000000);
+	db_close(&db);
+	assert_true(file_bytes() > 80000000);
+}
+
+static bool look(void *context, const struct db_value *columns)
+{
+	*(int64_t *)context = columns[0].whole;
+	return false;
+}
+
+/* A reader in the middle keeps what it sees; what came later is moved when it is gone. */
+static void a_reader_is_not_waited_for(void **state)
+{
+	struct fail fail = { 0 };
+	struct db *db, *reader;
+	int64_t seen = -1, now = -1;
+
+	(void)state;
+	assert_true(db_open(&db, path, DB_WRITER, &fail));
+	assert_true(db_script(db, "CREATE TABLE filler (x BLOB)", &fail));
+	assert_true(db_open(&reader, path, DB_READER, &fail));
+	assert_true(db_script(reader, "BEGIN", &fail));
+	assert_true(db_query(reader, "SELECT count(*) FROM filler", NULL, 0, look, &seen, &fail));
+	(void)fill_store(db, 50);
+	assert_true(file_bytes() < 1000000);
+	assert_true(db_query(reader, "SELECT count(*) FROM filler", NULL, 0, look, &now, &fail));
+	assert_int_equal(now, seen);
+	assert_true(db_script(reader, "COMMIT", &fail));
+	assert_int_equal(fill_store(db, 1), 1);
+	assert_true(file_bytes() > 20000000);
+	db_close(&reader);
+	db_close(&db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			what_was_committed_is_moved_in_pieces, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reader_is_not_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_store_keeps_its_source_and_its_counter, setup, teardown),
 		cmocka_unit_test_setup_teardown(

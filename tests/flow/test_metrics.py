@@ -24,7 +24,9 @@ CONSUMER = {
 }
 SERVICE = {"outbox_events_total": {"source"}, "outbox_published_total": {"source"},
            "outbox_waiting_rows": {"source"}, "outbox_max_rows": {"source"},
-           "outbox_oldest_row_seconds": {"source"}}
+           "outbox_oldest_row_seconds": {"source"},
+           "outbox_commit_seconds_count": {"source"},
+           "outbox_checkpoint_seconds_count": {"source"}}
 ALL = {
     "http_request_duration_seconds_count": {"method", "route", "code"},
     "http_request_duration_seconds_bucket": {"method", "route", "code", "le"},

@@ -37,6 +37,13 @@ static void fault_rollback(struct db *db)
 	db_rollback(((struct fault_db *)db)->real);
 }
 
+static bool fault_checkpoint(struct db *db, int pause_us, bool *moved, struct fail *fail)
+{
+	struct fault_db *const f = (struct fault_db *)db;
+
+	return !strikes(f, "checkpoint", fail) && db_checkpoint(f->real, pause_us, moved, fail);
+}
+
 static bool fault_query(struct db *db, const char *sql, const struct db_value *args, size_t count,
 	db_each *each, void *context, struct fail *fail)
 {
@@ -65,6 +72,7 @@ static const struct db_driver driver = {
 	.begin = fault_begin,
 	.commit = fault_commit,
 	.rollback = fault_rollback,
+	.checkpoint = fault_checkpoint,
 	.query = fault_query,
 	.script = fault_script,
 	.in_place = fault_in_place,
