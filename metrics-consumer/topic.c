@@ -98,16 +98,6 @@ static void set_queue_backoff(rd_kafka_conf_t *conf, const struct settings_passe
 	(void)rd_kafka_conf_set(conf, name, "2", why, sizeof(why)); /* unknown before 2.2 */
 }
 
-static size_t number_of(const rd_kafka_conf_t *conf, const char *name)
-{
-	char text[32];
-	size_t size = sizeof(text);
-
-	if (rd_kafka_conf_get(conf, name, text, &size) != RD_KAFKA_CONF_OK)
-		assert(0 && "librdkafka knows its own property");
-	return strtoul(text, NULL, 10);
-}
-
 static bool make_client(struct topic *t, const char *group, struct fail *fail)
 {
 	char why[256];
@@ -120,8 +110,8 @@ static bool make_client(struct topic *t, const char *group, struct fail *fail)
 		return fail_set(fail, FAIL_REFUSE, "GROUP_ID=%s: %s", group, why);
 	}
 	set_queue_backoff(conf, t->kafka->passed);
-	t->queue_records = number_of(conf, "queued.min.messages");
-	t->queue_bytes = number_of(conf, "queued.max.messages.kbytes") * 1024;
+	t->queue_records = (size_t)kafka_conf_number(conf, "queued.min.messages");
+	t->queue_bytes = (size_t)kafka_conf_number(conf, "queued.max.messages.kbytes") * 1024;
 	rd_kafka_conf_set_opaque(conf, t);
 	rd_kafka_conf_set_error_cb(conf, on_error);
 	rd_kafka_conf_set_offset_commit_cb(conf, on_commit);

@@ -40,11 +40,15 @@ const struct kafka_property relay_fixed[] = {
 	{ NULL, NULL },
 };
 
-/* One request in flight makes its own batches. But a message that has lingered and may not be sent
- * yet makes librdkafka's thread look for its turn without a pause: while a backlog is sent,
- * requests are full long before they have lingered. */
-#define LINGER_MS         "0"
-#define LINGER_BACKLOG_MS "50"
+/* One request in flight makes its own batches. But messages that have lingered, or are enough for a
+ * request, and may not be sent yet make librdkafka's thread look for their turn without a pause. So
+ * a producer for a backlog waits for full requests, and has one on its way and one but for a row:
+ * the report of the first one lets that row in, and the next one goes. */
+#define LINGER_MS          "0"
+#define LINGER_BACKLOG_MS  "50"
+#define REQUEST_ROWS       "10000"
+#define REQUEST_BACKLOG    "2000"
+#define REQUEST_ROWS_NAMED "batch.num.messages"
 
 void run_init(
 	struct run *r, const struct relay_options *options, const atomic_bool *stopping, int wake)
@@ -162,12 +166,26 @@ static bool is_backlog(const struct run *r, int64_t waiting)
 	return waiting >= BACKLOG_ROWS && r->window == WINDOW_ROWS && r->suspect == 0;
 }
 
+static int64_t almost_two_requests(const rd_kafka_conf_t *conf)
+{
+	const int64_t rows = 2 * kafka_conf_number(conf, REQUEST_ROWS_NAMED) - 1;
+
+	return rows < WINDOW_ROWS ? rows : WINDOW_ROWS;
+}
+
+/* How many rows may be on their way. */
+static int64_t window_of(const struct run *r)
+{
+	return r->window < r->room ? r->window : r->room;
+}
+
 static bool open_producer(struct run *r, struct fail *fail)
 {
 	const struct progress_numbers n = progress_read(r->options->progress);
 	const bool backlog = is_backlog(r, n.last - n.acknowledged);
 	const struct kafka_property defaults[] = {
 		{ "linger.ms", backlog ? LINGER_BACKLOG_MS : LINGER_MS },
+		{ REQUEST_ROWS_NAMED, backlog ? REQUEST_BACKLOG : REQUEST_ROWS },
 		{ "queue.buffering.max.messages", "100000" },
 		{ "queue.buffering.max.kbytes", "32768" },
 		{ NULL, NULL },
@@ -177,6 +195,7 @@ static bool open_producer(struct run *r, struct fail *fail)
 	r->backlog = backlog ? n.last : 0;
 	if (!conf)
 		return false;
+	r->room = backlog ? almost_two_requests(conf) : WINDOW_ROWS;
 	rd_kafka_conf_set_opaque(conf, r);
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
 	rd_kafka_conf_set_error_cb(conf, on_error);
@@ -353,7 +372,7 @@ static bool send_row(void *context, const struct row *row)
 	r->in_flight++;
 	if (r->next++ == r->suspect)
 		r->alone = true;
-	return !r->alone && r->in_flight < r->window;
+	return !r->alone && r->in_flight < window_of(r);
 }
 
 /* The producer is made for a backlog, and this is sent; or it is not, and there is one. */
@@ -387,8 +406,8 @@ static bool send_rows(struct run *r, struct fail *fail)
 	}
 	if (is_to_wait(r))
 		return true;
-	while (r->next <= r->last && r->state == RUN_GOES && !r->look && r->in_flight < r->window &&
-		!(r->alone && r->in_flight > 0)) {
+	while (r->next <= r->last && r->state == RUN_GOES && !r->look &&
+		r->in_flight < window_of(r) && !(r->alone && r->in_flight > 0)) {
 		const int64_t before = r->next;
 
 		if (!rows_read(r->options->db, r->next, READ_ROWS, send_row, r, fail))

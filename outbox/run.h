@@ -26,6 +26,7 @@ struct run {
 
 	rd_kafka_t *producer;
 	int64_t backlog; /* the last row of the backlog it was made for; 0: made for none */
+	int64_t room;    /* rows on their way at most, for the producer's sake */
 	rd_kafka_queue_t *events;
 	struct row_spans *spans; /* of the rows on their way; or NULL */
 	enum run_state state;
@@ -45,7 +46,7 @@ struct run {
 
 	/* From one run to the next. */
 	int64_t suspect;   /* row that was refused; 0: none */
-	int64_t window;    /* rows on their way at most; smaller after a batch was too large */
+	int64_t window;    /* the same for Kafka's sake; smaller after a batch was too large */
 	int64_t window_ms; /* when it changed last */
 	int64_t cut_ms;    /* since when the partition looks cut; 0: it does not */
 	int64_t pause_ms;  /* before the next run, if this one breaks */

@@ -1,5 +1,6 @@
 #include "kafka/client/client.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -150,6 +151,16 @@ rd_kafka_conf_t *kafka_conf(const struct kafka_settings *settings,
 	}
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	return conf;
+}
+
+int64_t kafka_conf_number(const rd_kafka_conf_t *conf, const char *name)
+{
+	char text[32];
+	size_t size = sizeof(text);
+
+	if (rd_kafka_conf_get(conf, name, text, &size) != RD_KAFKA_CONF_OK)
+		assert(0 && "librdkafka knows its own property");
+	return strtoll(text, NULL, 10);
 }
 
 rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct fail *fail)

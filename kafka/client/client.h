@@ -7,6 +7,7 @@
 
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "process/fail.h"
 #include "process/settings.h"
@@ -32,6 +33,9 @@ bool kafka_settings_check(const struct program *program, const struct settings_p
 rd_kafka_conf_t *kafka_conf(const struct kafka_settings *settings,
 	const struct kafka_property *defaults, const struct kafka_property *fixed,
 	struct fail *fail);
+
+/* What @conf has for @name, a property of librdkafka that is a whole number. */
+int64_t kafka_conf_number(const rd_kafka_conf_t *conf, const char *name);
 
 /* Takes @conf. librdkafka's own threads start with all signals blocked. NULL with @fail set. */
 rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct fail *fail);
