@@ -17,6 +17,7 @@
 #include "metrics-consumer/counters.h"
 #include "metrics-consumer/dead_tail.h"
 #include "metrics-consumer/journal_tail.h"
+#include "metrics-consumer/outboxes.h"
 #include "metrics-consumer/picture.h"
 #include "metrics-consumer/timeline.h"
 #include "metrics-consumer/viewers.h"
@@ -31,6 +32,7 @@ typedef void feed_checks(void *context, char kafka[HEALTH_TEXT_MAX], char journa
 struct feed_options {
 	struct counters *counters; /* borrowed until feed_stop */
 	const char *dead_letter_path;
+	const struct outbox_urls *services;
 	feed_checks *checks;
 	void *context;
 };
@@ -40,6 +42,7 @@ struct feed {
 	struct journal_tail tail;
 	struct timeline timeline;
 	struct brokers brokers;
+	struct outboxes outboxes;
 	struct viewers viewers;
 	pthread_t thread;
 	pthread_mutex_t lock; /* never held for long: */
