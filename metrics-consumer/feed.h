@@ -1,9 +1,10 @@
 /* metrics-consumer/feed.h - what viewers of the page see, made by a thread that reads the journal.
  *
  * The journal is the truth, and the page is a reader of it: an event is shown when it is on the
- * disk, and not before. The consumer's thread tells how far that is and does nothing else for
- * viewers, however many there are. While nobody watches nothing is read; whoever comes then waits
- * until what was passed is read, and is told how far that is. */
+ * disk, and not before. The consumer's thread tells how far that is, and what number each service
+ * asked for its outbox has reached, and does nothing else for viewers, however many there are.
+ * While nobody watches nothing is read; whoever comes then waits until what was passed is read, and
+ * is told how far that is. */
 #ifndef METRICS_CONSUMER_FEED_H
 #define METRICS_CONSUMER_FEED_H
 
