@@ -79,8 +79,10 @@ static void note_safe(struct consumer *c)
 	for (int p = 0; p < EVENT_PARTITIONS; p++)
 		c->safe_line[p] = c->done.anchor[p].offset;
 	page_synced(c->with->page, c->with->journal, &c->done.counts);
-	if (c->with->place->length == 0) /* all that was placed is written */
+	if (c->with->place->length == 0) { /* all that was placed is written */
 		line_spans_end(c->with->place->spans);
+		page_journaled(c->with->page, c->with->place->sources);
+	}
 }
 
 static bool sync_journal(struct consumer *c, struct fail *fail)
@@ -383,6 +385,8 @@ static void look_around(struct consumer *c)
 			topic_end(c->with->topic, p), now);
 	}
 	page_say(c->with->page, PAGE_KAFKA, why);
+	if (c->with->journal->file.unsynced_since == 0 && c->with->place->length == 0)
+		page_journaled(c->with->page, c->with->place->sources);
 }
 
 static bool commit_is_due(const struct consumer *c)

@@ -55,6 +55,7 @@ static void follow(struct feed *f, bool follows)
 	atomic_store(&f->reading, true); /* what came while nobody watched */
 	f->reading_of = journal_tail_behind(&f->tail);
 	brokers_watch(&f->brokers, follows);
+	outboxes_watch(&f->outboxes, follows);
 }
 
 /* Reads at most PIECE lines. True: there may be more. */
@@ -211,6 +212,7 @@ bool feed_start(struct feed *f, const struct feed_options *options, struct fail 
 	}
 	journal_tail_init(&f->tail);
 	brokers_init(&f->brokers, &f->timeline);
+	outboxes_init(&f->outboxes, options->services, &f->timeline);
 	viewers_init(&f->viewers, wish, f);
 	dead_tail_init(&f->dead, options->dead_letter_path);
 	counters_init(&f->synced);
@@ -221,7 +223,8 @@ bool feed_start(struct feed *f, const struct feed_options *options, struct fail 
 	pthread_cond_init(&f->wish, &attributes);
 	pthread_condattr_destroy(&attributes);
 	timeline_add(&f->timeline, &(struct timeline_entry){ .kind = TIMELINE_START });
-	if (thread_start(&f->thread, "consumer-feed", run, f, fail))
+	if (outboxes_start(&f->outboxes, fail) &&
+		thread_start(&f->thread, "consumer-feed", run, f, fail))
 		return true;
 	f->stopping = true;
 	feed_stop(f);
@@ -242,12 +245,14 @@ void feed_stop(struct feed *f)
 	pthread_mutex_unlock(&f->lock);
 	if (runs)
 		pthread_join(f->thread, NULL);
+	outboxes_stop(&f->outboxes);
 	json_decref(f->letters);
 	pthread_cond_destroy(&f->wish);
 	pthread_mutex_destroy(&f->picture_lock);
 	pthread_mutex_destroy(&f->lock);
 	counters_fini(&f->synced);
 	viewers_fini(&f->viewers);
+	outboxes_fini(&f->outboxes);
 	brokers_fini(&f->brokers);
 	journal_tail_fini(&f->tail);
 	picture_fini(&f->picture);

@@ -1,9 +1,10 @@
 /* metrics-consumer/feed.h - what viewers of the page see, made by a thread that reads the journal.
  *
  * The journal is the truth, and the page is a reader of it: an event is shown when it is on the
- * disk, and not before. The consumer's thread tells how far that is and does nothing else for
- * viewers, however many there are. While nobody watches nothing is read; whoever comes then waits
- * until what was passed is read, and is told how far that is. */
+ * disk, and not before. The consumer's thread tells how far that is, and what number each service
+ * asked for its outbox has reached, and does nothing else for viewers, however many there are.
+ * While nobody watches nothing is read; whoever comes then waits until what was passed is read, and
+ * is told how far that is. */
 #ifndef METRICS_CONSUMER_FEED_H
 #define METRICS_CONSUMER_FEED_H
 
@@ -17,6 +18,7 @@
 #include "metrics-consumer/counters.h"
 #include "metrics-consumer/dead_tail.h"
 #include "metrics-consumer/journal_tail.h"
+#include "metrics-consumer/outboxes.h"
 #include "metrics-consumer/picture.h"
 #include "metrics-consumer/timeline.h"
 #include "metrics-consumer/viewers.h"
@@ -31,6 +33,7 @@ typedef void feed_checks(void *context, char kafka[HEALTH_TEXT_MAX], char journa
 struct feed_options {
 	struct counters *counters; /* borrowed until feed_stop */
 	const char *dead_letter_path;
+	const struct outbox_urls *services;
 	feed_checks *checks;
 	void *context;
 };
@@ -40,6 +43,7 @@ struct feed {
 	struct journal_tail tail;
 	struct timeline timeline;
 	struct brokers brokers;
+	struct outboxes outboxes;
 	struct viewers viewers;
 	pthread_t thread;
 	pthread_mutex_t lock; /* never held for long: */

@@ -101,6 +101,7 @@ char *feed_message(struct feed *f, bool all, char id[static VIEWERS_ID_MAX])
 	(void)json_object_set_new(message, "lag", lag_json(f));
 	(void)json_object_set_new(message, "checks", checks_json(f));
 	(void)json_object_set_new(message, "brokers", brokers_json(&f->brokers));
+	(void)json_object_set_new(message, "services", outboxes_json(&f->outboxes));
 	(void)json_object_set_new(
 		message, "timeline", timeline_json(&f->timeline, all ? &everything : &f->change));
 	tell_letters(f, message, all);

@@ -7,6 +7,7 @@
  * - it was not: since the end was seen behind it for the first time. That is by a second too short,
  *   or, where it waits for longer than a minute, by a thirtieth; and by as much as it has waited
  *   before we began to ask.
+ * How far Kafka is behind an outbox is reckoned alike, in numbers of events: outboxes.h.
  * No clock or lock of its own: the caller's. */
 #ifndef METRICS_CONSUMER_LAG_H
 #define METRICS_CONSUMER_LAG_H

@@ -145,7 +145,8 @@ static bool run(const struct settings *s, struct fail *fail)
 		return false;
 	counters_init(&counters);
 	if (!page_start(&page,
-		    &(struct page_options){ s->address, s->port, &counters, s->dead_letter },
+		    &(struct page_options){
+			    s->address, s->port, &counters, s->dead_letter, &s->services },
 		    fail)) {
 		counters_fini(&counters);
 		return false;

@@ -189,6 +189,7 @@ bool page_start(struct page *page, const struct page_options *options, struct fa
 		.context = page };
 	const struct feed_options feed = { .counters = options->counters,
 		.dead_letter_path = options->dead_letter_path,
+		.services = options->services,
 		.checks = tell_checks,
 		.context = page };
 
@@ -225,6 +226,11 @@ void page_synced(struct page *page, const struct journal *journal, const struct 
 {
 	feed_synced(&page->feed, journal_id(journal), journal->file.fd, journal->number,
 		journal->file.synced, counts);
+}
+
+void page_journaled(struct page *page, const struct sources *sources)
+{
+	outboxes_journaled(&page->feed.outboxes, sources);
 }
 
 void page_show_brokers(struct page *page, rd_kafka_t *client, const char *topic)

@@ -42,6 +42,7 @@ struct page_options {
 	int64_t port;
 	struct counters *counters; /* borrowed until page_stop */
 	const char *dead_letter_path;
+	const struct outbox_urls *services; /* copied */
 };
 
 #define PAGE_ROUTES 16
@@ -56,6 +57,8 @@ uint16_t page_port(const struct page *page);
 void page_say(struct page *page, enum page_check check, const char *why);
 /* Everything in the journal is on the disk, and @counts are of that. Consumer's thread. */
 void page_synced(struct page *page, const struct journal *journal, const struct counts *counts);
+/* All that @sources know is on the disk. Consumer's thread. */
+void page_journaled(struct page *page, const struct sources *sources);
 /* Whose brokers the page shows; NULL before the client ends. Without a thread for it the page shows
  * none. */
 void page_show_brokers(struct page *page, rd_kafka_t *client, const char *topic);

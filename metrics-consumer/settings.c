@@ -35,6 +35,10 @@ static const struct setting table[] = {
 		"rotated files to keep; 0 is all", false },
 	{ "DEAD_LETTER_PATH", SETTING_PATH, AT(dead_letter_path), "dead-letter.log", 1, 1000,
 		"dead letter; a relative path is beside the journal", false },
+	{ "SERVICES", SETTING_TEXT, AT(services_list), "", 0, 1000,
+		"URLs of the services whose outboxes the page shows, with commas between; at most "
+		"16",
+		true },
 	{ "PRINT", SETTING_SWITCH, AT(print), "on", 0, 0, "journal lines on standard output too",
 		true },
 	{ "LOG_LEVEL", SETTING_LEVEL, AT(level), "info", 0, 0, "debug, info, warning or error",
@@ -102,7 +106,8 @@ static bool check(const struct program *program, const void *values,
 	const struct settings_passed *passed, struct fail *fail)
 {
 	const struct settings *const s = values;
-	char journal[PATH_MAX], dead_letter[PATH_MAX], rotate_bytes[24];
+	char journal[PATH_MAX], dead_letter[PATH_MAX], rotate_bytes[24], wrong[SETTING_TEXT_MAX];
+	struct outbox_urls services;
 	bool good = kafka_settings_check(program, passed, topic_fixed, fail);
 
 	if (s->rotate_bytes > 0 && s->rotate_bytes < JOURNAL_ROTATE_BYTES_MIN) {
@@ -110,6 +115,9 @@ static bool check(const struct program *program, const void *values,
 		good = settings_complain(program, "JOURNAL_ROTATE_BYTES", rotate_bytes,
 			"0 for never, or at least 4096", fail);
 	}
+	if (!outbox_urls_read(&services, s->services_list, wrong))
+		good = settings_complain(program, "SERVICES", wrong,
+			"at most 16 URLs with commas between, each as http://cart:8080", fail);
 	if (*s->state_directory == '\0' || *s->journal_path == '\0' || *s->dead_letter_path == '\0')
 		return good; /* it was said that they are wrong */
 	place_files(s, journal, dead_letter);
@@ -133,8 +141,11 @@ const struct program consumer_program = {
 
 bool settings_take(struct settings *s, int argc, char **argv, struct fail *fail)
 {
+	char wrong[SETTING_TEXT_MAX];
+
 	if (!settings_read(&consumer_program, argc, argv, s, &s->passed, fail))
 		return false;
+	(void)outbox_urls_read(&s->services, s->services_list, wrong); /* it was checked */
 	log_level_set(s->level);
 	log_format_set(s->format);
 	place_files(s, s->journal, s->dead_letter);

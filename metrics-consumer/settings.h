@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "kafka/client/client.h"
+#include "metrics-consumer/outboxes.h"
 #include "process/log.h"
 #include "process/program.h"
 
@@ -16,11 +17,13 @@ struct settings {
 	char journal_path[SETTING_TEXT_MAX], dead_letter_path[SETTING_TEXT_MAX];
 	int64_t sync_ms, rotate_bytes, rotate_s, keep_files;
 	bool compress, new_journal;
+	char services_list[SETTING_TEXT_MAX];
 	bool print;
 	enum log_level level;
 	enum log_format format;
 	struct settings_passed passed;
 	char journal[PATH_MAX], dead_letter[PATH_MAX]; /* where they really are */
+	struct outbox_urls services;                   /* of the list */
 };
 
 extern const struct program consumer_program;

@@ -10,7 +10,7 @@
 #define PAUSES (sizeof(((struct timeline *)0)->pause[0]) / sizeof(struct timeline_pause))
 
 static const char *const kinds[] = { "start", "leader", "broker", "replicas", "pause", "trouble",
-	"well", "gone" };
+	"well", "outbox", "drained", "silent", "heard", "gone" };
 
 void timeline_init(struct timeline *t)
 {
@@ -127,6 +127,8 @@ static json_t *entry_json(const struct timeline_entry *e)
 	}
 	if (e->pause_ms > 0)
 		(void)json_object_set_new(entry, "pause_ms", json_integer(e->pause_ms));
+	if (*e->about)
+		(void)json_object_set_new(entry, "about", json_string(e->about));
 	if (*e->text)
 		(void)json_object_set_new(entry, "text", json_string(e->text));
 	return entry;

@@ -1,7 +1,7 @@
 /* metrics-consumer/timeline.h - what happened to the shop, the newest TIMELINE_MAX of it.
  *
  * Leaders that moved, brokers that came and went, replicas that fell behind, pauses in which events
- * waited, and what the process said of itself. Any thread. */
+ * waited, outboxes and services, and what the process said of itself. Any thread. */
 #ifndef METRICS_CONSUMER_TIMELINE_H
 #define METRICS_CONSUMER_TIMELINE_H
 
@@ -13,8 +13,9 @@
 
 #include "event/event.h"
 
-#define TIMELINE_MAX      100
-#define TIMELINE_TEXT_MAX 200
+#define TIMELINE_MAX       100
+#define TIMELINE_TEXT_MAX  200
+#define TIMELINE_ABOUT_MAX 128
 
 /* Between two lines of a partition, while an event was waiting. */
 #define TIMELINE_PAUSE_MS 1000 /* one from this on is an entry of its own */
@@ -29,6 +30,10 @@ enum timeline_kind {
 	TIMELINE_PAUSE,    /* @partition: nothing came for @pause_ms */
 	TIMELINE_TROUBLE,  /* @text says what does not hold */
 	TIMELINE_WELL,     /* and what holds again */
+	TIMELINE_OUTBOX,   /* of @about: events wait in it, for @pause_ms; @text is its state */
+	TIMELINE_DRAINED,  /* of @about: they no longer do; it took @pause_ms */
+	TIMELINE_SILENT,   /* service @about does not answer: @text */
+	TIMELINE_HEARD,    /* it answers, after @pause_ms, or for the first time */
 	TIMELINE_GONE,     /* a pause that belongs to a move of the leader, as was seen later */
 };
 
@@ -38,7 +43,7 @@ struct timeline_entry {
 	int64_t at_ms;
 	int32_t partition, from, to;
 	int64_t pause_ms; /* 0: none was seen */
-	char text[TIMELINE_TEXT_MAX];
+	char text[TIMELINE_TEXT_MAX], about[TIMELINE_ABOUT_MAX];
 	uint64_t change; /* when it was added or last became another one */
 };
 

@@ -176,15 +176,11 @@ static bool is_secret(const char *name)
 	return false;
 }
 
-/* The password of scheme://user:password@host, if there is one. */
-static bool find_password(const char *value, size_t *from, size_t *to)
+/* The password of @start, which is user:password@host, if there is one. */
+static bool find_password(const char *start, const char **from, const char **to)
 {
-	const char *const scheme = strstr(value, "://");
-	const char *start, *colon, *at = NULL;
+	const char *colon, *at = NULL;
 
-	if (!scheme)
-		return false;
-	start = scheme + 3;
 	for (const char *c = start; *c && *c != '/' && *c != '?' && *c != '#'; c++) {
 		if (*c == '@')
 			at = c;
@@ -192,23 +188,41 @@ static bool find_password(const char *value, size_t *from, size_t *to)
 	if (!at)
 		return false;
 	colon = memchr(start, ':', (size_t)(at - start));
-	*from = (size_t)((colon ? colon + 1 : start) - value);
-	*to = (size_t)(at - value);
+	*from = colon ? colon + 1 : start;
+	*to = at;
 	return true;
+}
+
+static void append(char out[SETTING_TEXT_MAX], const char *from, const char *to)
+{
+	const size_t length = strlen(out);
+
+	(void)snprintf(out + length, SETTING_TEXT_MAX - length, "%.*s", (int)(to - from), from);
+}
+
+/* Of one URL, or of several with commas between. */
+static void hide_passwords(const char *value, char out[SETTING_TEXT_MAX])
+{
+	const char *scheme, *from, *to;
+
+	out[0] = '\0';
+	while ((scheme = strstr(value, "://"))) {
+		append(out, value, scheme + 3);
+		value = scheme + 3;
+		if (!find_password(value, &from, &to))
+			continue;
+		append(out, value, from);
+		append(out, mask, mask + strlen(mask));
+		value = to;
+	}
+	append(out, value, value + strlen(value));
 }
 
 const char *setting_shown(const char *name, const char *value, char out[SETTING_TEXT_MAX])
 {
-	size_t from = 0, to = 0;
-
 	if (is_secret(name) && *value != '\0')
 		return mask;
-	if (find_password(value, &from, &to))
-		(void)snprintf(out, SETTING_TEXT_MAX, "%.*s%s%s",
-			(int)(from < SETTING_TEXT_MAX ? from : SETTING_TEXT_MAX), value, mask,
-			value + to);
-	else
-		(void)snprintf(out, SETTING_TEXT_MAX, "%s", value);
+	hide_passwords(value, out);
 	for (char *c = out; *c; c++) {
 		if (iscntrl((unsigned char)*c))
 			*c = '?';

@@ -45,7 +45,8 @@ void setting_option(const char *name, char out[SETTING_NAME_MAX]);
 
 /* The value as a person may see it, cut where it is too long: control characters are ?, the
  * value of a name that speaks of a password, secret, token, key or headers is ***, and so is a
- * password in a URL. A name that ends with file, location or path holds no secret itself. */
+ * password in a URL, or in several with commas between. A name that ends with file, location or
+ * path holds no secret itself. */
 const char *setting_shown(const char *name, const char *value, char out[SETTING_TEXT_MAX]);
 
 #endif

@@ -1,7 +1,7 @@
 // The two plots, by Chart.js (a classic script that leaves `Chart` behind).
 /* global Chart */
 import { PARTITIONS, RARE, TYPES } from "./state.js";
-import { clock, duration, shortly } from "./words.js";
+import { clock, duration, service, shortly } from "./words.js";
 
 const COLOURS = { other: "--other", cart_item_added: "--added", cart_item_failed: "--failed",
   sku_created: "--created", stock_changed: "--changed", cart_item_removed: "--removed", cart_cleared: "--cleared" };
@@ -123,6 +123,10 @@ function wordOf(entry) {
       + (entry.pause_ms ? `, ${duration(entry.pause_ms)}` : "");
   case "broker": return entry.to < 0 ? `broker ${entry.from} gone` : `broker ${entry.to} back`;
   case "start": return "consumer started";
+  case "outbox": return `${service(entry.about)} waits`;
+  case "drained": return `${service(entry.about)} drained`;
+  case "silent": return `${service(entry.about)} silent`;
+  case "heard": return `${service(entry.about)} answers`;
   case "pause": return `p${entry.partition}: pause ${duration(entry.pause_ms)}`;
   default: return null;
   }
@@ -144,7 +148,7 @@ export function drawCharts([rate, wait], state, seconds) {
     set.data = rows.map(([at, second]) => ({ x: at, y: second && second.delay[p] > 0 ? second.delay[p] : null }));
   });
   const words = [...state.timeline.values()].map((entry) => ({ at: entry.at / 1000, word: wordOf(entry),
-    calm: entry.kind === "start" || (entry.kind === "broker" && entry.to >= 0) }))
+    calm: ["start", "drained", "heard"].includes(entry.kind) || (entry.kind === "broker" && entry.to >= 0) }))
     .filter(({ word }) => word);
   for (const chart of [rate, wait]) {
     chart.options.scales.x.min = end - seconds;

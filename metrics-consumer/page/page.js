@@ -31,8 +31,24 @@ function showStatus() {
     say(message.behind > 10000000 ? `live, ${words.bytes(message.behind)} behind the journal` : "live", "live");
 }
 
+function worriesOf({ counts, brokers, services }) {
+  const worries = [];
+  if (brokers.partitions.some(({ leader, replicas }) => replicas.length && leader < 0))
+    worries.push("A partition has no leader: its events wait in their service.");
+  if (brokers.partitions.some(({ replicas, in_sync: inSync }) => replicas.length > 1 && inSync.length < 2))
+    worries.push("One in-sync replica is left: a second broker that fails stops the flow.");
+  worries.push(...services.filter(({ risk }) => risk).map(words.outboxWorry));
+  if (counts.misplaced)
+    worries.push(`${words.count(counts.misplaced)} events were on the other service's partition.`);
+  if (counts.nameless || counts.untracked)
+    worries.push(`${words.count(counts.nameless + counts.untracked)} events had no number to be counted by.`);
+  if (counts.group_ahead)
+    worries.push("The consumer group knew more than this journal at the start.");
+  return worries;
+}
+
 function showPromise() {
-  const { counts, lag, brokers } = state.message;
+  const { counts, lag } = state.message;
   const dead = Object.values(counts.dead).reduce((all, each) => all + each, 0);
   const holes = counts.holes + counts.replaced + counts.number_holes;
   const messages = lag.map((each) => each.messages), ms = Math.max(...lag.map((each) => each.ms));
@@ -44,18 +60,7 @@ function showPromise() {
   tables.setText(find("dead"), words.count(dead), dead ? "warn" : "good");
   tables.setText(find("lag"), unknown ? "not known" : words.count(sum([messages])), !unknown && ms > 5000 ? "warn" : "");
   tables.setText(find("lag-age"), unknown || ms < 0 ? "" : words.duration(ms));
-  const worries = [];
-  if (brokers.partitions.some(({ leader, replicas }) => replicas.length && leader < 0))
-    worries.push("A partition has no leader: its events wait in their service.");
-  if (brokers.partitions.some(({ replicas, in_sync: inSync }) => replicas.length > 1 && inSync.length < 2))
-    worries.push("One in-sync replica is left: a second broker that fails stops the flow.");
-  if (counts.misplaced)
-    worries.push(`${words.count(counts.misplaced)} events were on the other service's partition.`);
-  if (counts.nameless || counts.untracked)
-    worries.push(`${words.count(counts.nameless + counts.untracked)} events had no number to be counted by.`);
-  if (counts.group_ahead)
-    worries.push("The consumer group knew more than this journal at the start.");
-  tables.setText(find("worries"), worries.join(" "));
+  tables.setText(find("worries"), worriesOf(state.message).join(" "));
 }
 
 function covers() {
@@ -82,6 +87,7 @@ function show() {
   const { journal, file, position } = state.message;
   tables.setText(find("place"), journal ? `${journal}, file ${file}, byte ${words.count(position)}` : "not open yet");
   showPromise();
+  tables.showServices(state);
   tables.showKafka(state);
   tables.showTimeline(state);
   tables.showLetters(state);

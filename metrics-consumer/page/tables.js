@@ -89,6 +89,18 @@ export function showKafka(state) {
     : brokers.answered ? `as Kafka said at ${words.clock(brokers.answered)} UTC` : "Kafka was not heard yet");
 }
 
+export function showServices(state) {
+  const { services } = state.message;
+  find("outboxes").hidden = services.length === 0;
+  setText(find("services-note"), services.length ? "" : "SERVICES is not set: no service is asked for its outbox.");
+  find("outboxes").tBodies[0].replaceChildren(...services.map((service) => {
+    const [text, mood] = words.outbox(service);
+    const told = (value) => number(service.source && value >= 0 ? words.count(value) : "–");
+    return row(head(service.source || service.url), told(service.last), told(service.published), told(service.journaled),
+      told(service.waiting), make("td", text, { class: `words ${mood}` }), make("td", service.url, { class: "mono" }));
+  }));
+}
+
 export function showTimeline(state) {
   const list = find("happenings");
   const entries = [...state.timeline.values()].sort((a, b) => b.at - a.at || b.id - a.id);

@@ -44,6 +44,32 @@ export function price(cents) {
   return (cents / 100).toFixed(2);
 }
 
+// In a word: a source without its store, or the host of a URL.
+export function service(name) {
+  return name.includes("://") ? name.split("/")[2] : name.split("/")[0];
+}
+
+// A service's outbox, and whether that is good.
+export function outbox({ state, waiting, for_ms: ms, why, risk }) {
+  const left = waiting ? `; ${count(waiting)} events waited then` : "";
+  switch (state) {
+  case "silent": return [`does not answer for ${duration(ms)}: ${why}${left}`, risk ? "bad" : "warn"];
+  case "empty": return ["all in Kafka", "good"];
+  case "busy": return ["on the way to Kafka", "good"];
+  case "still": return [`waits: nothing published for ${duration(ms)}`, "bad"];
+  case "grows": return [`grows: the oldest event waits for ${duration(ms)}`, "bad"];
+  case "drains": return [`drains: the oldest event waits for ${duration(ms)}`, "warn"];
+  default: return ["not asked yet", "quiet"];
+  }
+}
+
+export function outboxWorry(service) {
+  const { state, source, url, waiting } = service;
+  if (state === "silent")
+    return `${source || url} does not answer: how many events wait there is not known.`;
+  return `The outbox of ${source} ${outbox(service)[0]}; ${count(waiting)} events are not in Kafka yet.`;
+}
+
 function pauseOf(entry) {
   return entry.pause_ms ? `; nothing came for ${duration(entry.pause_ms)}` : "";
 }
@@ -65,6 +91,14 @@ export function happening(entry) {
     return [`partition ${entry.partition}`, `in-sync replicas: ${entry.from} → ${entry.to}`];
   case "pause":
     return [`partition ${entry.partition}`, `nothing came for ${duration(entry.pause_ms)} while events waited`];
+  case "outbox":
+    return [entry.about, `outbox ${outbox({ state: entry.text, for_ms: entry.pause_ms })[0]}`];
+  case "drained":
+    return [entry.about, `outbox drained, after ${duration(entry.pause_ms)}`];
+  case "silent":
+    return [entry.about, `does not answer: ${entry.text}`];
+  case "heard":
+    return [entry.about, entry.pause_ms ? `answers again, after ${duration(entry.pause_ms)}` : "answers"];
   case "trouble":
     return ["trouble", entry.text];
   case "well":

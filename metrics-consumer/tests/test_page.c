@@ -43,7 +43,9 @@ static struct answer answer;
 static int start(void **state)
 {
 	struct fail fail = { 0 };
-	const struct page_options options = { "127.0.0.1", 0, &counters, "no-such-dead-letter" };
+	static const struct outbox_urls no_services;
+	const struct page_options options = { "127.0.0.1", 0, &counters, "no-such-dead-letter",
+		&no_services };
 
 	(void)state;
 	scratch_make(&scratch);

@@ -259,6 +259,8 @@ static void secrets_are_not_shown(void **state)
 		{ "STORE", "postgresql://shop:hunter2@db/shop", "postgresql://shop:***@db/shop" },
 		{ "STOCK_URL", "http://a:b@c@stock:1/x@y", "http://a:***@stock:1/x@y" },
 		{ "STOCK_URL", "http://stock:1/x@y", "http://stock:1/x@y" },
+		{ "SERVICES", "http://a:b@c,http://d,https://e:f@g/x",
+			"http://a:***@c,http://d,https://e:***@g/x" },
 		{ "TOPIC", "a\033[31m\nb", "a?[31m?b" },
 		{ "RDKAFKA_SASL_PASSWORD", "", "" },
 	};

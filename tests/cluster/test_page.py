@@ -1,5 +1,6 @@
-"""The page in Chromium, as a person sees it: its numbers are the journal's, a broker that stops is
-seen, it comes back after the consumer was killed, it asks nobody else, and axe finds nothing."""
+"""The page in Chromium, as a person sees it: its numbers are the journal's and the services', a
+broker that stops is seen, and an outbox that waits, and a service that is gone; it comes back after
+the consumer was killed, it asks nobody else, and axe finds nothing."""
 import collections
 import os
 import pathlib
@@ -28,13 +29,18 @@ class Page(story.Story):
         cls.kafka = brokers.Cluster()
         cls.shop = shop.Shop(cls.kafka.brokers)
         cls.shop.stock.start(SIMULATE_PER_SECOND=30)
-        cls.shop.cart.start(SIMULATE_PER_SECOND=30)
-        cls.shop.consumer.start(HTTP_PORT=shop.free_port())
+        cls.shop.cart.start(SIMULATE_PER_SECOND=30, HTTP_PORT=shop.free_port())
+        cls.shop.consumer.start(HTTP_PORT=shop.free_port(), SERVICES=",".join(
+            f"http://127.0.0.1:{service.port}" for service in (cls.shop.cart, cls.shop.stock)))
         for process in cls.shop.processes:
             process.await_ready()
         cls.page = f"http://127.0.0.1:{cls.shop.consumer.port}/"
 
     def setUp(self):
+        for service in self.shop.services:
+            if not service.running():
+                service.start()
+                service.await_ready()
         self.window.look(1280, 1000)
         if self.window.run("return location.href") != self.page:
             self.window.open(self.page)
@@ -51,6 +57,14 @@ class Page(story.Story):
 
     def happenings(self):
         return self.window.texts("#happenings li")
+
+    def await_happening(self, wanted, seconds=20):
+        story.await_fact(lambda: f"it happened that {wanted}: {self.happenings()}",
+                         lambda: any(wanted in each for each in self.happenings()), seconds, 0.2)
+
+    def await_no_worries(self):
+        story.await_fact(lambda: f"there are no worries: {self.window.text('#worries')}",
+                         lambda: self.window.text("#worries") == "", 40, every=0.2)
 
     def keep_picture(self, name):
         if PICTURES:
@@ -122,10 +136,6 @@ class Page(story.Story):
         self.window.run("document.querySelector('#filter button[type=reset]').click()")
 
     def test_2_a_broker_that_stops_is_on_the_timeline(self):
-        for service in self.shop.services:
-            if not service.running():
-                service.start()
-                service.await_ready()
         self.window.await_text("#partitions", "broker 1")
         time.sleep(5)
         self.kafka("stop", "1")
@@ -140,7 +150,7 @@ class Page(story.Story):
         self.kafka("start", "1")
         story.await_fact(lambda: f"broker 1 came back: {self.happenings()}", lambda: any(
             "broker 1 is there again" in each for each in self.happenings()), 60, every=0.3)
-        self.window.await_text("#worries", "", 30)
+        self.await_no_worries()
 
     def test_3_it_comes_back_when_the_consumer_was_killed(self):
         self.window.run("window.witness = true")
@@ -187,9 +197,72 @@ class Page(story.Story):
         cells, = self.window.rows("#letter-list")[:1]
         self.assertEqual((cells[1], cells[4], cells[5]), ("not_json", "36", '{"type":"cart_item_added", <b>no</b>'))
         self.window.await_text("#dead", "1")
+        self.await_no_worries()
         self.keep_picture("light")
         self.window.look(1280, 1000, dark=True)
         self.keep_picture("dark")
+
+    def test_7_an_outbox_that_waits_is_seen_and_that_it_is_drained(self):
+        for service in self.shop.services:  # from here on events are only what is asked for
+            service.stop()
+            service.start(SIMULATE_PER_SECOND=0)
+            service.await_ready()
+            service.await_published()
+        self.put_skus(5)
+        self.await_outboxes()
+        for broker in "12":
+            self.kafka("stop", broker)
+        source = self.shop.stock.outbox()["source"]
+        self.put_skus(3)
+        self.await_outboxes()
+        self.window.await_text("#worries", f"The outbox of {source} waits: nothing published for")
+        self.window.await_text("#worries", "3 events are not in Kafka yet")
+        self.await_happening(f"{source} outbox waits: nothing published for")
+        self.put_skus(4)
+        self.await_outboxes()
+        self.window.await_text("#worries", "7 events are not in Kafka yet")
+        self.assert_accessible()
+        self.keep_picture("outbox")
+        for broker in "21":  # the last one that had everything comes first
+            self.kafka("start", broker)
+        self.await_happening(f"{source} outbox drained, after", 60)
+        self.await_no_worries()
+        self.await_outboxes()
+
+    def test_8_a_service_that_is_gone_is_seen_and_that_it_is_back(self):
+        status = self.shop.stock.outbox()
+        self.shop.stock.kill()
+        self.window.await_text("#worries", f"{status['source']} does not answer")
+        self.await_happening(f"{status['source']} does not answer: Could")
+        row = next(row for row in self.window.rows("#outboxes") if row[0] == status["source"])
+        self.assertEqual([number(cell) for cell in row[1:5]],
+                         [status["last"], status["published"], status["last"], status["waiting"]])
+        self.assertRegex(row[5], "^does not answer for [0-9.]+ s: Could")
+        self.assert_accessible()
+        self.shop.stock.start()
+        self.await_happening(f"{status['source']} answers again, after")
+        self.await_no_worries()
+
+    def put_skus(self, count):
+        for sku in range(count):
+            self.assertIn(shop.put_sku(self.shop.stock, f"page-{sku}", 1.5, 7).status, (200, 201))
+
+    def await_outboxes(self):
+        """Until the page shows what the services say, and what the journal has of it."""
+        def told():
+            ours = [service.outbox() for service in (self.shop.cart, self.shop.stock)]
+            return [[each["source"], *(f"{number:,}" for number in (
+                each["last"], each["published"], each["published"], each["waiting"]))]
+                for each in ours]
+
+        def shown():
+            return [cells[:5] for cells in self.window.rows("#outboxes")]
+        story.await_fact(lambda: f"{told()} is on the page: {shown()}", lambda: told() == shown(),
+                         20, every=0.2)
+
+    def assert_accessible(self):
+        if AXE.exists():
+            self.assertEqual(self.axe(), [])
 
     def put_record(self, value):
         subprocess.run(["kcat", "-b", self.kafka.brokers, "-t", "metrics", "-P", "-p", "0"],

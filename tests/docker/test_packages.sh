@@ -118,7 +118,8 @@ install() {
 }
 prepare stock-service ''
 prepare cart-service "STOCK_URL=http://127.0.0.1:${port[stock-service]}"
-prepare metrics-consumer 'PRINT=off'
+prepare metrics-consumer "PRINT=off
+SERVICES=http://127.0.0.1:${port[cart-service]},http://127.0.0.1:${port[stock-service]}"
 install || { tail -n 20 "$work/apt.log"; not_ok 'they install'; }
 for name in $programs; do
   await 30 in_box "$name" healthcheck || not_ok "$name is ready: $(in_box "$name" healthcheck)"

@@ -113,6 +113,7 @@ class Config(CommandLine):
                                     RDKAFKA_SASL_PASSWORD=secret,
                                     STORE=f"postgresql://shop:{secret}@db/shop",
                                     STOCK_URL=f"http://shop:{secret}@stock:1",
+                                    SERVICES=f"http://a:{secret}@a,http://b:{secret}@b",
                                     OTEL_EXPORTER_OTLP_HEADERS=f"api-key={secret}",
                                     OTEL_SERVICE_NAME="till")
                 self.assertNotIn(secret, run.stdout + run.stderr)
@@ -137,8 +138,9 @@ class Config(CommandLine):
             "stock-service": ({"STORE": "postgres://db", "OUTBOX_MAX_ROWS": "0"},
                               ["STORE=postgres://db", "OUTBOX_MAX_ROWS=0"]),
             "metrics-consumer": ({"JOURNAL_PATH": "one", "DEAD_LETTER_PATH": "one",
-                                  "JOURNAL_ROTATE_BYTES": "100"},
-                                 ["DEAD_LETTER_PATH=one", "JOURNAL_ROTATE_BYTES=100"]),
+                                  "JOURNAL_ROTATE_BYTES": "100", "SERVICES": "cart"},
+                                 ["DEAD_LETTER_PATH=one", "JOURNAL_ROTATE_BYTES=100",
+                                  "SERVICES=cart"]),
         }
         for binary in PROGRAMS:
             for word in (["config"], [], ["healthcheck"], ["doctor"]):

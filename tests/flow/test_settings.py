@@ -27,6 +27,7 @@ WRONG_IN_CONSUMER = {
     "JOURNAL_SYNC_MS": ("60001", "0 to 60000"),
     "GROUP_ID": ("g" * 250, "1 to 249"),
     "PRINT": ("perhaps", "on or off"),
+    "SERVICES": ("cart:8080", "at most 16 URLs with commas between"),
 }
 # What the promises stand on.
 FIXED = {
@@ -150,6 +151,21 @@ class WrongSettings(Settings):
         run = self.run_once("metrics-consumer", JOURNAL_PATH="one.log", DEAD_LETTER_PATH="one.log")
         self.assertEqual(run.returncode, 2, run)
         self.assert_one_line(run, "DEAD_LETTER_PATH", "one.log")
+
+
+    def test_of_several_services_the_wrong_one_is_named_and_no_password(self):
+        good = "http://cart:8080,https://shop:hunter2@stock/deep/"
+        for wrong in ("ftp://till", "http://till:x", "http://till?a", "", "http://"):
+            for services in (f"{good},{wrong}", f"{wrong},{good}"):
+                with self.subTest(services):
+                    run = self.run_once("metrics-consumer", SERVICES=services)
+                    self.assertEqual(run.returncode, 2, run)
+                    self.assert_one_line(run, f"SERVICES{'=' if wrong else ''}{wrong}: at most 16")
+                    self.assertNotIn("hunter2", run.stderr)
+        run = self.run_once("metrics-consumer", SERVICES=",".join(
+            f"http://till-{number}" for number in range(17)))
+        self.assertEqual(run.returncode, 2, run)
+        self.assert_one_line(run, "SERVICES=http://till-16: at most 16")
 
 
 class Words(Settings):
