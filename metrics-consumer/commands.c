@@ -74,6 +74,16 @@ static bool take_verify_options(
 	return true;
 }
 
+/* Who is asked where no option says it. */
+static void take_services(struct verify_options *options, const struct outbox_urls *services)
+{
+	_Static_assert(OUTBOXES_MAX <= VERIFY_OUTBOXES_MAX, "all services fit");
+	if (options->outbox_count > 0 || options->store_count > 0)
+		return;
+	for (size_t i = 0; i < services->count; i++)
+		options->outboxes[options->outbox_count++] = outbox_url(services, i);
+}
+
 int command_verify(int argc, char **argv)
 {
 	static struct settings settings;
@@ -88,6 +98,7 @@ int command_verify(int argc, char **argv)
 	if (take_verify_options(&options, &topic, &argc, argv, &fail) &&
 		settings_take(&settings, argc, argv, &fail)) {
 		options.kafka = topic ? &kafka : NULL;
+		take_services(&options, &settings.services);
 		if (!verify(&options, stdout, &clean, &fail))
 			fprintf(stderr, "metrics-consumer: verify: %s\n", fail.text);
 	}

@@ -61,7 +61,7 @@ bool outbox_urls_read(
 	}
 }
 
-static const char *url_at(const struct outbox_urls *urls, size_t index)
+const char *outbox_url(const struct outbox_urls *urls, size_t index)
 {
 	return urls->text + urls->at[index];
 }
@@ -231,7 +231,7 @@ static void ask(struct outboxes *o)
 		return;
 	pthread_mutex_lock(&o->lock);
 	for (size_t i = 0; i < o->urls.count; i++)
-		outbox_take(&o->view[i], url_at(&o->urls, i), &answers[i], clock_mono_ms(),
+		outbox_take(&o->view[i], outbox_url(&o->urls, i), &answers[i], clock_mono_ms(),
 			o->timeline);
 	pthread_mutex_unlock(&o->lock);
 }
@@ -284,7 +284,7 @@ bool outboxes_start(struct outboxes *o, struct fail *fail)
 	if (o->urls.count == 0)
 		return true;
 	for (size_t i = 0; i < o->urls.count; i++)
-		urls[i] = url_at(&o->urls, i);
+		urls[i] = outbox_url(&o->urls, i);
 	if (!outbox_asker_new(&o->asker, urls, o->urls.count, fail))
 		return false;
 	if (thread_start(&o->thread, "consumer-outbox", run, o, fail))
@@ -362,7 +362,7 @@ json_t *outboxes_json(struct outboxes *o)
 
 		(void)json_array_append_new(list,
 			json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:s, s:b}", "url",
-				setting_shown("", url_at(&o->urls, i), shown), "source",
+				setting_shown("", outbox_url(&o->urls, i), shown), "source",
 				status->source, "last", (json_int_t)status->last, "published",
 				(json_int_t)status->published, "journaled",
 				(json_int_t)view->journaled, "waiting", (json_int_t)status->waiting,

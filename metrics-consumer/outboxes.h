@@ -38,6 +38,9 @@ struct outbox_urls {
 bool outbox_urls_read(
 	struct outbox_urls *urls, const char *list, char wrong[static SETTING_TEXT_MAX]);
 
+/* One of them; @urls has it. */
+const char *outbox_url(const struct outbox_urls *urls, size_t index);
+
 enum outbox_state {
 	OUTBOX_UNHEARD, /* not asked yet */
 	OUTBOX_SILENT,  /* does not answer */

@@ -36,8 +36,8 @@ static const struct setting table[] = {
 	{ "DEAD_LETTER_PATH", SETTING_PATH, AT(dead_letter_path), "dead-letter.log", 1, 1000,
 		"dead letter; a relative path is beside the journal", false },
 	{ "SERVICES", SETTING_TEXT, AT(services_list), "", 0, 1000,
-		"URLs of the services whose outboxes the page shows, with commas between; at most "
-		"16",
+		"URLs of the services whose outboxes the page shows and verify asks, with commas "
+		"between; at most 16",
 		true },
 	{ "PRINT", SETTING_SWITCH, AT(print), "on", 0, 0, "journal lines on standard output too",
 		true },
@@ -54,7 +54,8 @@ static const struct program_option run_options[] = {
 };
 
 static const struct program_option verify_options[] = {
-	{ "--outbox", "URL", "ask this service what it acknowledged; up to 16 times" },
+	{ "--outbox", "URL",
+		"ask this service what it acknowledged, instead of SERVICES; up to 16 times" },
 	{ "--store", "FILE", "read it from a store whose service is down; up to 16 times" },
 	{ "--no-topic", NULL, "leave the topic out" },
 	{ "--between", "FROM,TO",

@@ -28,7 +28,7 @@ class Verify(story.Story):
         for service in cls.shop.services:
             story.await_fact(lambda: f"{service.name} flows: {service.outbox()}",
                              lambda: service.outbox()["last"] >= FLOWING, 60)
-        cls.live = [cls.shop.verify() for _ in range(3)]
+        cls.live = [cls.shop.verify() for _ in range(2)] + [cls.shop.verify(by_setting=True)]
         cls.shop.await_journaled()
         assert cls.shop.stop() == [0, 0, 0]
         # The services' last events came after the consumer's stop, perhaps.
@@ -145,6 +145,16 @@ class Verify(story.Story):
         self.write(self.lines)
         said = self.assert_found("--no-topic")
         self.assertRegex(said, r"(?m)^cart/\S+ +\d+ +- +\d+ +0 +0 +0 +0 +0 +-$")
+
+    def test_services_are_asked_where_no_option_says_who_is(self):
+        self.write(self.lines)
+        words = "verify", "--journal-path", str(self.journal), "--no-topic"
+        run = shop.run_once("metrics-consumer", *words, SERVICES="http://127.0.0.1:1")
+        self.assertEqual((run.returncode, run.stdout), (1, ""), run.stderr)
+        self.assertRegex(run.stderr, r"verify: ask http://127\.0\.0\.1:1/outbox: .*connect")
+        run = shop.run_once("metrics-consumer", *words, *self.stores,
+                            SERVICES="http://127.0.0.1:1")
+        self.assertEqual(run.returncode, 0, run)
 
     def test_without_a_broker_it_says_how_to_go_on(self):
         self.write(self.lines)

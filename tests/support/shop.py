@@ -241,12 +241,14 @@ class Shop:
         lines = journal.read(self.journal_path)
         return journal.judge(lines, last, ledger or {})
 
-    def verify(self, *words, seconds=60):
+    def verify(self, *words, seconds=60, by_setting=False):
         """metrics-consumer verify, of services, topic and journal: (exit status, what it says)."""
-        outboxes = [word for service in self.services
-                    for word in ("--outbox", f"http://127.0.0.1:{service.port}")]
+        urls = [f"http://127.0.0.1:{service.port}" for service in self.services]
+        outboxes = [] if by_setting else [word for url in urls for word in ("--outbox", url)]
         settings = {name: value for name, value in self.consumer.settings.items()
                     if name.startswith(("KAFKA_", "TOPIC", "RDKAFKA_"))}
+        if by_setting:
+            settings["SERVICES"] = ",".join(urls)
         run = subprocess.run([program("metrics-consumer"), "verify", "--journal-path",
                               str(self.journal_path), *outboxes, *words],
                              env=environment(settings),
