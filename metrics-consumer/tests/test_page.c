@@ -223,9 +223,10 @@ static void unknown_and_repeated_query_parameters_are_named(void **state)
 
 static void a_last_event_id_that_is_none_of_ours_is_refused(void **state)
 {
-	static const char *const wrong[] = { "17", "0123456789abcdef", "0123456789abcdef:1",
-		"0123456789abcdef:1:2:3", "0123456789abcdeX:1:2", "0123456789abcdef:-1:2",
-		"0123456789abcdef:1:", "0123456789abcdef:1:99999999999999999999" };
+	static const char *const wrong[] = { "17", "0123456789abcdef", "0123456789abcdef:1:2",
+		"0123456789abcdef:1:2:3", "0123456789abcdef:1:2:3:4:5", "0123456789abcdeX:1:2:3:4",
+		"0123456789abcdef:-1:2:3:4",
+		"0123456789abcdef:1:2:3:", "0123456789abcdef:1:2:3:99999999999999999999" };
 	char header[128];
 
 	(void)state;
@@ -236,7 +237,7 @@ static void a_last_event_id_that_is_none_of_ours_is_refused(void **state)
 		assert_body("\"field\":\"Last-Event-ID\"");
 	}
 	/* Of another journal, or one that this journal never was at: from the beginning. */
-	ask_for("GET", "/feed", "Last-Event-ID: ffffffffffffffff:7:123", 1500);
+	ask_for("GET", "/feed", "Last-Event-ID: ffffffffffffffff:7:123:4:5", 1500);
 	assert_int_equal(answer.status, 200);
 	assert_body("event: all\ndata: {");
 }
