@@ -196,8 +196,7 @@ static void note_altered(void *context, int64_t id)
 	struct source *const seen = sources_find(v->altered, at->source->name, at->source->length);
 	char *name;
 
-	if (is_dead(v, at->source, id) ||
-		(seen && sources_take(v->altered, seen, id) == SOURCE_COPY))
+	if (seen && sources_take(v->altered, seen, id) == SOURCE_COPY)
 		return;
 	v->total[ALTERED]++;
 	v->tally[at->source->index].offences[ALTERED]++;
@@ -205,6 +204,15 @@ static void note_altered(void *context, int64_t id)
 	if (name)
 		(void)snprintf(name, sizeof(v->named[0][0].text), "source %s id %" PRId64,
 			at->source->name, id);
+}
+
+/* A line that differs from its record: that of a dead letter was repaired. */
+static void note_other_line(void *context, int64_t id)
+{
+	const struct altered *const at = context;
+
+	if (!is_dead(at->v, at->source, id))
+		note_altered(context, id);
 }
 
 /* A copy with other bytes than the event of its number is put aside as `altered`. */
@@ -431,7 +439,8 @@ static void find_altered(struct verification *v)
 
 		if (!there)
 			continue;
-		checksums_compare(&v->sums[i], topic_survey_of(v->topic, there), note_altered, &at);
+		checksums_compare(
+			&v->sums[i], topic_survey_of(v->topic, there), note_other_line, &at);
 		topic_survey_altered(v->topic, there, note_altered, &at);
 	}
 }

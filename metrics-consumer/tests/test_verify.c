@@ -408,12 +408,32 @@ static void what_deleted_files_held_is_not_missing(void **state)
 	assert_report(f, "missing: source cart/a id 21 to 21\n");
 }
 
+#define ALTERED_2                                                                                  \
+	"{\"time\":\"2025-07-08T19:15:32.481Z\",\"partition\":0,\"offset\":9,"                     \
+	"\"source\":\"cart/a\",\"id\":2,\"reason\":\"altered\",\"key_hex\":null,"                  \
+	"\"value_hex\":\"7b\"}\n"
+
+/* Something that is no event came under the number first, and so the event is nowhere. */
+static void an_event_that_was_put_aside_behind_a_dead_letter_is_altered(void **state)
+{
+	struct fixture *const f = *state;
+	FILE *dead;
+
+	put(f, "cart/a", 1, 1);
+	put(f, "cart/a", 3, 3);
+	put_dead(f, "cart/a", 2);
+	dead = fopen(f->dead_path, "a");
+	assert_non_null(dead);
+	fputs(ALTERED_2, dead);
+	assert_int_equal(fclose(dead), 0);
+	assert_true(ask(f));
+	assert_false(f->clean);
+	assert_report(f, "altered: source cart/a id 2\n");
+}
+
 static void a_copy_with_other_bytes_that_was_put_aside_is_altered(void **state)
 {
-	static const char letter[] =
-		"{\"time\":\"2025-07-08T19:15:32.481Z\",\"partition\":0,\"offset\":9,"
-		"\"source\":\"cart/a\",\"id\":2,\"reason\":\"altered\",\"key_hex\":null,"
-		"\"value_hex\":\"7b\"}\n";
+	static const char letter[] = ALTERED_2;
 	struct fixture *const f = *state;
 
 	put(f, "cart/a", 1, 3);
@@ -554,6 +574,7 @@ int main(void)
 		TEST(a_rotation_meanwhile_is_followed),
 		TEST(what_deleted_files_held_is_not_missing),
 		TEST(a_copy_with_other_bytes_that_was_put_aside_is_altered),
+		TEST(an_event_that_was_put_aside_behind_a_dead_letter_is_altered),
 		TEST(a_store_says_what_was_acknowledged),
 		TEST(what_is_no_store_is_named),
 		TEST(what_cannot_be_answered_is_a_failure),
