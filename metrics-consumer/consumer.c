@@ -385,8 +385,16 @@ static void look_around(struct consumer *c)
 	page_say(c->with->page, PAGE_KAFKA, why);
 }
 
-static bool commit_is_due(const struct consumer *c)
+static void tell_nothing(struct consumer *c)
 {
+	for (int p = 0; p < EVENT_PARTITIONS; p++)
+		c->committed[p] = NOT_TOLD;
+}
+
+static bool commit_is_due(struct consumer *c)
+{
+	if (topic_commit_failed(c->with->topic))
+		tell_nothing(c);
 	return c->asked_at == 0 && memcmp(c->safe, c->committed, sizeof(c->safe)) != 0;
 }
 
@@ -547,8 +555,7 @@ bool consumer_run(const struct consumer_parts *parts, struct fail *fail)
 	c->with = parts;
 	c->done = parts->place->progress;
 	note_safe(c);
-	for (int p = 0; p < EVENT_PARTITIONS; p++)
-		c->committed[p] = NOT_TOLD;
+	tell_nothing(c);
 	done = decoder_start(&c->decoder, fail) && run(c, fail);
 	drop_batch(c);
 	decoder_stop(&c->decoder);

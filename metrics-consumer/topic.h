@@ -62,6 +62,8 @@ bool topic_group_answer(struct topic *topic, int64_t next[static EVENT_PARTITION
  * sent. */
 bool topic_commit(struct topic *topic, const int64_t next[static EVENT_PARTITIONS],
 	const int64_t line[static EVENT_PARTITIONS], const char *journal, int64_t synced);
+/* Whether one was not stored since this was last asked: then it is to be told again. */
+bool topic_commit_failed(struct topic *topic);
 /* Waits at most @wait_ms for the answer to it. */
 void topic_commit_finish(struct topic *topic, int wait_ms);
 

@@ -30,7 +30,8 @@
 	"{\"type\":\"cart_emptied\",\"service\":\"cart\",\"timestamp\":"                           \
 	"\"2025-07-08T19:15:32Z\",\"payload\":{}}"
 
-#define FETCH 1 /* the API's key, for the mock cluster */
+#define FETCH         1 /* keys of APIs, for the mock cluster */
+#define OFFSET_COMMIT 8
 
 static int setup(void **state)
 {
@@ -607,6 +608,23 @@ static void a_group_that_is_ahead_of_the_journal_is_an_alarm_and_decides_nothing
 	assert_has(f, "metrics.log", "\n", 10);
 }
 
+/* And nothing else comes, with which it would be told. */
+static void what_the_group_could_not_be_told_it_is_told_again(void **state)
+{
+	struct flow *const f = *state;
+
+	rd_kafka_mock_push_request_errors(
+		f->cluster, OFFSET_COMMIT, 1, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+	flow_send_event(f, 0, 1);
+	flow_flush(f);
+	f->child = flow_consumer(f, NULL);
+	flow_wait_for(f, flow_err(f), "offsets for lag tools were not stored", 1);
+	assert_int_equal(flow_end(&f->child), 0);
+	f->child = flow_consumer(f, NULL);
+	flow_wait_for(f, flow_err(f), "it was told 1 in partition 0", 1);
+	assert_int_equal(flow_end(&f->child), 0);
+}
+
 static void a_topic_with_three_partitions_is_not_read(void **state)
 {
 	struct flow *const f = *state;
@@ -812,6 +830,7 @@ int main(void)
 		TEST(a_known_number_with_other_bytes_is_kept_and_an_alarm),
 		TEST(passed_over_numbers_are_read_twice_counted_and_still_welcome),
 		TEST(a_group_that_is_ahead_of_the_journal_is_an_alarm_and_decides_nothing),
+		TEST(what_the_group_could_not_be_told_it_is_told_again),
 		TEST(a_topic_with_three_partitions_is_not_read),
 		TEST(without_a_broker_it_waits_and_says_so),
 		TEST(a_second_consumer_waits_until_the_first_is_gone),
