@@ -85,8 +85,16 @@ static void note_safe(struct consumer *c)
 
 static bool sync_journal(struct consumer *c, struct fail *fail)
 {
-	if (c->with->journal->file.unsynced_since != 0 && !journal_sync(c->with->journal, fail))
+	struct journal *const journal = c->with->journal;
+
+	if (journal->file.unsynced_since != 0 && !journal_sync(journal, fail))
 		return false;
+	c->reopen = reopen_requested() || c->reopen;
+	/* Before anybody is told that the journal has these lines. */
+	if (!c->reopen && journal_is_deleted(journal))
+		return fail_set(fail, FAIL_FATAL,
+			"%s was deleted while it was written to: its lines are gone",
+			journal->file.path);
 	note_safe(c);
 	return true;
 }

@@ -411,6 +411,27 @@ static void after_a_move_and_a_signal_it_writes_to_a_new_file(void **state)
 	assert_int_equal(access(scratch_path(&f->scratch, "metrics.log"), F_OK), -1);
 }
 
+/* Lines that go to a file without a name are in no journal, and nobody may be told that they are.
+ */
+static void a_journal_that_is_deleted_ends_it_at_the_next_line(void **state)
+{
+	struct flow *const f = *state;
+	int status = 0;
+
+	flow_send_event(f, 0, 1);
+	flow_flush(f);
+	f->child = flow_consumer(f, NULL);
+	flow_wait_lines(f, 1);
+	flow_wait_ready(f, 200, "\"ready\":true");
+	assert_int_equal(remove(scratch_path(&f->scratch, "metrics.log")), 0);
+	flow_send_event(f, 0, 2);
+	flow_flush(f);
+	flow_wait_for(f, flow_err(f), "metrics.log was deleted while it was written to", 1);
+	assert_int_equal(waitpid(f->child, &status, 0), f->child);
+	f->child = 0;
+	assert_int_equal(WEXITSTATUS(status), 1);
+}
+
 static void a_damaged_journal_is_not_touched(void **state)
 {
 	struct flow *const f = *state;
@@ -822,6 +843,7 @@ int main(void)
 		TEST(a_journal_that_ends_in_the_middle_of_a_line_goes_on),
 		TEST(rotated_and_killed_it_writes_each_event_once),
 		TEST(after_a_move_and_a_signal_it_writes_to_a_new_file),
+		TEST(a_journal_that_is_deleted_ends_it_at_the_next_line),
 		TEST(a_damaged_journal_is_not_touched),
 		TEST(an_offset_above_the_log_is_a_hole_and_what_is_known_is_dropped),
 		TEST(an_offset_below_the_log_is_a_hole_and_reading_goes_on),
