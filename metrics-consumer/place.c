@@ -416,9 +416,15 @@ bool place_record(struct place *place, const rd_kafka_message_t *record,
 	return !next || place_next(place, record, decoded, now_ms, fail);
 }
 
-void place_redriven(struct place *place, enum event_type type, int32_t partition)
+void place_redriven(struct place *place, enum event_type type, int32_t partition,
+	const char *source, int64_t id)
 {
+	struct source *const s = id > 0 ? find_source(place, source, strlen(source)) : NULL;
+
 	place->progress.counts.ever.events[type][partition]++;
+	if (s)
+		(void)take_number(
+			place, s, id); /* the dead letter may not be read at the next start */
 }
 
 void place_written(struct place *place)
