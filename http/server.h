@@ -88,4 +88,7 @@ void http_answer_problem(struct http_request *request, unsigned status, const ch
 /* A problem document with further members in it: @more is an object and taken, or NULL. */
 json_t *http_problem(unsigned status, json_t *more, const char *field, const char *detail);
 
+/* A text that may come from outside as JSON: what is not UTF-8, or was cut inside a character, is
+ * shown with ? in place of everything beyond ASCII. Cut to 511 bytes then. */
+json_t *http_shown(const char *text);
 #endif

@@ -66,7 +66,7 @@ static json_t *checks_json(struct feed *f)
 	char kafka[HEALTH_TEXT_MAX], journal[HEALTH_TEXT_MAX];
 
 	f->options.checks(f->options.context, kafka, journal);
-	return json_pack("{s:s, s:s}", "kafka", kafka, "journal", journal);
+	return json_pack("{s:o, s:o}", "kafka", http_shown(kafka), "journal", http_shown(journal));
 }
 
 static void tell_letters(struct feed *f, json_t *message, bool all)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/server.h"
 #include "process/clock.h"
 
 #define PAUSES (sizeof(((struct timeline *)0)->pause[0]) / sizeof(struct timeline_pause))
@@ -128,7 +129,7 @@ static json_t *entry_json(const struct timeline_entry *e)
 	if (e->pause_ms > 0)
 		(void)json_object_set_new(entry, "pause_ms", json_integer(e->pause_ms));
 	if (*e->text)
-		(void)json_object_set_new(entry, "text", json_string(e->text));
+		(void)json_object_set_new(entry, "text", http_shown(e->text));
 	return entry;
 }
 

@@ -267,6 +267,21 @@ static void an_event_is_shown_when_it_is_on_the_disk_and_not_before(void **state
 	assert_body("\"stock/1\",2,");
 }
 
+/* A path may hold any bytes, and what it says may be cut inside a character. */
+static void trouble_in_other_bytes_than_utf_8_is_shown(void **state)
+{
+	(void)state;
+	page_say(&page, PAGE_JOURNAL, NULL);
+	page_say(&page, PAGE_JOURNAL,
+		"write /b\xfc"
+		"cher: No space left on device");
+	ask("GET", "/readyz", NULL);
+	assert_body("\"journal\":\"write /b?cher: No space left on device\"");
+	ask_for("GET", "/feed", NULL, 1500);
+	assert_body("\"journal\":\"write /b?cher: No space left on device\"");
+	assert_body("\"text\":\"journal: write /b?cher: No space left on device\"");
+}
+
 #define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, start, stop)
 
 int main(void)
@@ -277,6 +292,7 @@ int main(void)
 		CLAIM(head_options_and_ranges_are_answered_right),
 		CLAIM(unknown_and_repeated_query_parameters_are_named),
 		CLAIM(a_last_event_id_that_is_none_of_ours_is_refused),
+		CLAIM(trouble_in_other_bytes_than_utf_8_is_shown),
 		CLAIM(an_event_is_shown_when_it_is_on_the_disk_and_not_before),
 	};
 
