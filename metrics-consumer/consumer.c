@@ -384,6 +384,8 @@ static void look_around(struct consumer *c)
 	back = away && topic_check(c->with->topic, ASK_MS, &fail);
 	if (away && !back)
 		why = fail.text;
+	if (back)
+		log_info("consumer", "brokers are back, the last line's record is compared again");
 	for (int p = 0; p < EVENT_PARTITIONS; p++) {
 		if (back) /* what comes back may have lost its last seconds */
 			resume_check(&c->with->place->resume[p]);

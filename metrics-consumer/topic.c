@@ -247,8 +247,6 @@ size_t topic_take(struct topic *t, rd_kafka_message_t *batch[static TOPIC_BATCH_
 	if (queued >= t->queue_records / 2 ||
 		(count > 0 && queued * (bytes / (size_t)count) >= t->queue_bytes / 2))
 		t->was_full = true;
-	if (count > 0 && batch[0]->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-		t->away = false;
 	return (size_t)count;
 }
 

@@ -46,7 +46,7 @@ void topic_wait(struct topic *topic, const int64_t next[static EVENT_PARTITIONS]
 /* Where nothing is taken for long: librdkafka keeps what it has to say until this. topic_take and
  * topic_check do it, too. */
 void topic_serve(struct topic *topic);
-/* All brokers went away, and none has answered since. */
+/* All brokers went away, and topic_check has not succeeded since. */
 bool topic_is_away(const struct topic *topic);
 
 /* Asks the group's coordinator what it was told last, without waiting for it. */

@@ -679,12 +679,13 @@ static void without_a_broker_it_waits_and_says_so(void **state)
 	for (int32_t broker = 1; broker <= 2; broker++)
 		assert_int_equal(rd_kafka_mock_broker_set_down(f->cluster, broker), 0);
 	flow_wait_ready(f, 503, "no broker answers");
+	flow_send_event(f, 0, 2); /* is there as soon as they are: ATTACKS B11 */
 	for (int32_t broker = 1; broker <= 2; broker++)
 		assert_int_equal(rd_kafka_mock_broker_set_up(f->cluster, broker), 0);
 	flow_wait_ready(f, 200, "\"kafka\":\"ok\"");
-	flow_send_event(f, 0, 2);
 	flow_flush(f);
 	flow_wait_lines(f, 2);
+	flow_wait_for(f, flow_err(f), "brokers are back", 1);
 	assert_int_equal(flow_end(&f->child), 0);
 }
 
