@@ -87,9 +87,7 @@ void http_answer_json(struct http_request *request, unsigned status, json_t *doc
 		http_answer_text(request, 500, "application/problem+json", out_of_memory);
 }
 
-/* A text that may come from outside: what is not UTF-8, or was cut inside a character, is
- * shown with ? in place of everything beyond ASCII. */
-static json_t *shown(const char *text)
+json_t *http_shown(const char *text)
 {
 	char plain[DETAIL_MAX];
 	json_t *string = json_string(text);
@@ -107,10 +105,10 @@ static json_t *shown(const char *text)
 json_t *http_problem(unsigned status, json_t *more, const char *field, const char *detail)
 {
 	json_t *const problem = json_pack("{s:s, s:s, s:i, s:o}", "type", "about:blank", "title",
-		title(status), "status", (int)status, "detail", shown(detail));
+		title(status), "status", (int)status, "detail", http_shown(detail));
 
 	if (field)
-		(void)json_object_set_new(problem, "field", shown(field));
+		(void)json_object_set_new(problem, "field", http_shown(field));
 	if (more) {
 		(void)json_object_update(problem, more);
 		json_decref(more);

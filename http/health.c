@@ -23,7 +23,7 @@ void health_answer_ready(struct http_request *request, const struct health_check
 
 		ready = ready && holds;
 		(void)json_object_set_new(
-			states, checks[i].name, json_string(holds && !*why ? "ok" : why));
+			states, checks[i].name, http_shown(holds && !*why ? "ok" : why));
 	}
 	http_answer_json(request, ready ? 200 : 503,
 		json_pack("{s:b, s:o}", "ready", (int)ready, "checks", states));

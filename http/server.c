@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "http/strict.h"
@@ -323,6 +324,28 @@ static bool open_listener(
 		"listen on %s port %lld", options->address, (long long)options->port);
 }
 
+/* A process whose files are all connections can open nothing else, not even its own: it would end.
+ */
+static unsigned connections_max(void)
+{
+	const rlim_t wanted = HTTP_CONNECTIONS_MAX + HTTP_FILES_LEFT;
+	struct rlimit limit;
+	rlim_t most;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return HTTP_CONNECTIONS_MAX;
+	most = limit.rlim_cur;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		most = limit.rlim_cur;
+	if (most >= wanted)
+		return HTTP_CONNECTIONS_MAX;
+	most = most > 2 * HTTP_FILES_LEFT ? most - HTTP_FILES_LEFT : most / 2;
+	log_warning("http", "few files may be open, and so few connections connections=%u",
+		(unsigned)most);
+	return (unsigned)most;
+}
+
 /* MHD_USE_EPOLL of 0.9.75 stops serving when a thread holds exactly 128 connections;
  * with poll it does not. */
 bool http_server_start(
@@ -354,9 +377,8 @@ bool http_server_start(
 		NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
 		MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)HTTP_IDLE_SECONDS, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS,
-		MHD_OPTION_END);
+		connections_max(), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_SECONDS,
+		MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_END);
 	if (!s->daemon) {
 		close(s->listener);
 		pthread_cond_destroy(&s->idle);

@@ -19,6 +19,7 @@
 #define HTTP_BODY_MAX        65536 /* bytes of a request body */
 #define HTTP_PARTS_MAX       4     /* variable parts of a path */
 #define HTTP_CONNECTIONS_MAX 1000  /* open at once; further ones wait in the listen queue */
+#define HTTP_FILES_LEFT      256   /* that the process may open beside them */
 #define HTTP_THREADS         2     /* that serve */
 #define HTTP_IDLE_SECONDS    30    /* a connection without traffic is closed after this */
 
@@ -49,7 +50,9 @@ struct http_options {
 	struct spans *spans; /* where those of requests go; or NULL */
 };
 
-/* FAIL_OWNED where the port is taken. */
+/* FAIL_OWNED where the port is taken. Each connection is an open file: where the process may not
+ * have that many, its limit is raised, and where that is not allowed there are fewer connections.
+ */
 bool http_server_start(
 	struct http_server **server, const struct http_options *options, struct fail *fail);
 uint16_t http_server_port(const struct http_server *server);
@@ -85,6 +88,9 @@ void http_answer_json(struct http_request *request, unsigned status, json_t *doc
 /* Answers with a problem document. @field names the input at fault, or is NULL. */
 void http_answer_problem(struct http_request *request, unsigned status, const char *field,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* A text that may come from outside as JSON: what is not UTF-8, or was cut inside a character, is
+ * shown with ? in place of everything beyond ASCII. Cut to 511 bytes then. */
+json_t *http_shown(const char *text);
 /* A problem document with further members in it: @more is an object and taken, or NULL. */
 json_t *http_problem(unsigned status, json_t *more, const char *field, const char *detail);
 

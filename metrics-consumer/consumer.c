@@ -87,8 +87,16 @@ static void note_safe(struct consumer *c)
 
 static bool sync_journal(struct consumer *c, struct fail *fail)
 {
-	if (c->with->journal->file.unsynced_since != 0 && !journal_sync(c->with->journal, fail))
+	struct journal *const journal = c->with->journal;
+
+	if (journal->file.unsynced_since != 0 && !journal_sync(journal, fail))
 		return false;
+	c->reopen = reopen_requested() || c->reopen;
+	/* Before anybody is told that the journal has these lines. */
+	if (!c->reopen && journal_is_deleted(journal))
+		return fail_set(fail, FAIL_FATAL,
+			"%s was deleted while it was written to: its lines are gone",
+			journal->file.path);
 	note_safe(c);
 	return true;
 }
@@ -378,6 +386,8 @@ static void look_around(struct consumer *c)
 	back = away && topic_check(c->with->topic, ASK_MS, &fail);
 	if (away && !back)
 		why = fail.text;
+	if (back)
+		log_info("consumer", "brokers are back, the last line's record is compared again");
 	for (int p = 0; p < EVENT_PARTITIONS; p++) {
 		if (back) /* what comes back may have lost its last seconds */
 			resume_check(&c->with->place->resume[p]);
@@ -389,8 +399,16 @@ static void look_around(struct consumer *c)
 		page_journaled(c->with->page, c->with->place->sources);
 }
 
-static bool commit_is_due(const struct consumer *c)
+static void tell_nothing(struct consumer *c)
 {
+	for (int p = 0; p < EVENT_PARTITIONS; p++)
+		c->committed[p] = NOT_TOLD;
+}
+
+static bool commit_is_due(struct consumer *c)
+{
+	if (topic_commit_failed(c->with->topic))
+		tell_nothing(c);
 	return c->asked_at == 0 && memcmp(c->safe, c->committed, sizeof(c->safe)) != 0;
 }
 
@@ -551,8 +569,7 @@ bool consumer_run(const struct consumer_parts *parts, struct fail *fail)
 	c->with = parts;
 	c->done = parts->place->progress;
 	note_safe(c);
-	for (int p = 0; p < EVENT_PARTITIONS; p++)
-		c->committed[p] = NOT_TOLD;
+	tell_nothing(c);
 	done = decoder_start(&c->decoder, fail) && run(c, fail);
 	drop_batch(c);
 	decoder_stop(&c->decoder);

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "metrics-consumer/checksum.h"
 #include "process/clock.h"
+#include "process/log.h"
 
 #define HEAD_MAX  768         /* bytes of a line without key and value: a source escaped, numbers */
 #define KEEP_ROOM (64 * 1024) /* memory kept once the lines are written */
@@ -162,6 +164,9 @@ static bool begins(char first)
 	return first == '{' || first == '\0';
 }
 
+static const struct append_file_lines lines_kind = { "dead-letter", "a dead letter", "dead letter",
+	begins };
+
 struct reading {
 	struct dead_letter *dead;
 	const int64_t *next;
@@ -186,14 +191,12 @@ bool dead_letter_open(struct dead_letter *dead, const char *path,
 	const int64_t next[static EVENT_PARTITIONS], dead_letter_seen *seen, void *context,
 	struct fail *fail)
 {
-	static const struct append_file_lines kind = { "dead-letter", "a dead letter",
-		"dead letter", begins };
 	struct reading reading = { dead, next, seen, context };
 	uint64_t count;
 
 	*dead = (struct dead_letter){ .file.fd = -1 };
 	if (!append_file_open(&dead->file, path, fail) ||
-		!append_file_recall(&dead->file, &kind, see, &reading, &count, fail))
+		!append_file_recall(&dead->file, &lines_kind, see, &reading, &count, fail))
 		return false;
 	if (dead->known_count > 0)
 		qsort(dead->known, dead->known_count, sizeof(*dead->known), compare_places);
@@ -325,11 +328,47 @@ bool dead_letter_add(struct dead_letter *dead, const struct dead_record *record,
 	return true;
 }
 
+static bool see_any(void *context, const char *bytes, size_t length, struct fail *fail)
+{
+	char source[SOURCE_MAX];
+	struct dead_record record;
+
+	(void)context;
+	(void)fail;
+	return dead_letter_parse(bytes, length, &record, source);
+}
+
+/* What is written to a file that was moved goes where it goes: one that an editor replaced is
+ * deleted already. */
+static bool follow_name(struct dead_letter *dead, struct fail *fail)
+{
+	struct append_file next;
+	struct stat ours, there;
+	uint64_t count;
+
+	if (fstat(dead->file.fd, &ours) == 0 && stat(dead->file.path, &there) == 0 &&
+		ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+		return true;
+	if (!append_file_open(&next, dead->file.path, fail))
+		return false;
+	if (!append_file_recall(&next, &lines_kind, see_any, NULL, &count, fail)) {
+		append_file_close(&next);
+		return false;
+	}
+	append_file_close(&dead->file);
+	dead->file = next;
+	log_warning("dead-letter",
+		"the file was moved or replaced, letters go to the one of that name path=%s",
+		next.path);
+	return true;
+}
+
 bool dead_letter_write(struct dead_letter *dead, struct fail *fail)
 {
 	if (dead->length == 0)
 		return true;
-	if (!append_file_write(&dead->file, dead->waiting, dead->length, fail) ||
+	if (!follow_name(dead, fail) ||
+		!append_file_write(&dead->file, dead->waiting, dead->length, fail) ||
 		!append_file_sync(&dead->file, fail))
 		return false;
 	dead->length = 0;

@@ -5,7 +5,9 @@
  * and key and value in hex, so that `jq -r .value_hex | xxd -r -p` gives the bytes back. It is
  * on the disk before any journal line behind it is written; so the journal alone is the
  * position, and what is read again after a crash is known by its place and its bytes.
- * A value longer than DEAD_VALUE_MAX is kept up to there, with its length. One thread. */
+ * A value longer than DEAD_VALUE_MAX is kept up to there, with its length. Where somebody moves the
+ * file, or an editor puts another one in its place, the next letter goes to the one of that name.
+ * One thread. */
 #ifndef METRICS_CONSUMER_DEAD_LETTER_H
 #define METRICS_CONSUMER_DEAD_LETTER_H
 

@@ -89,20 +89,20 @@ static bool read_piece(struct feed *f)
 
 static void publish(struct feed *f, const char *event, bool all)
 {
-	char id[VIEWERS_ID_MAX];
-	char *const text = feed_message(f, all, id);
+	char place[VIEWERS_PLACE_MAX];
+	char *const text = feed_message(f, all, place);
 
-	if (!text || !viewers_publish(&f->viewers, event, text, id))
+	if (!text || !viewers_publish(&f->viewers, event, text, place))
 		log_repeating(&f->failing, LOG_WARNING, "page", "out of memory for a message");
 	free(text);
 }
 
 static void give_snapshot(struct feed *f)
 {
-	char id[VIEWERS_ID_MAX];
-	char *const text = feed_message(f, true, id);
+	char place[VIEWERS_PLACE_MAX];
+	char *const text = feed_message(f, true, place);
 
-	if (!text || !viewers_snapshot(&f->viewers, text, id))
+	if (!text || !viewers_snapshot(&f->viewers, text, place))
 		log_repeating(&f->failing, LOG_WARNING, "page", "out of memory for a snapshot");
 	free(text);
 }

@@ -66,7 +66,7 @@ static json_t *checks_json(struct feed *f)
 	char kafka[HEALTH_TEXT_MAX], journal[HEALTH_TEXT_MAX];
 
 	f->options.checks(f->options.context, kafka, journal);
-	return json_pack("{s:s, s:s}", "kafka", kafka, "journal", journal);
+	return json_pack("{s:o, s:o}", "kafka", http_shown(kafka), "journal", http_shown(journal));
 }
 
 static void tell_letters(struct feed *f, json_t *message, bool all)
@@ -77,7 +77,7 @@ static void tell_letters(struct feed *f, json_t *message, bool all)
 		f->letters_told = true;
 }
 
-char *feed_message(struct feed *f, bool all, char id[static VIEWERS_ID_MAX])
+char *feed_message(struct feed *f, bool all, char up_to[static VIEWERS_PLACE_MAX])
 {
 	uint64_t everything = 0;
 	json_t *const message = json_object();
@@ -87,7 +87,7 @@ char *feed_message(struct feed *f, bool all, char id[static VIEWERS_ID_MAX])
 
 	counters_read(&f->synced, &synced);
 	journal_tail_place(&f->tail, &place);
-	(void)snprintf(id, VIEWERS_ID_MAX, "%s:%" PRId64 ":%" PRId64,
+	(void)snprintf(up_to, VIEWERS_PLACE_MAX, "%s:%" PRId64 ":%" PRId64,
 		*place.journal ? place.journal : "0000000000000000", place.number, place.position);
 	(void)json_object_set_new(message, "now", json_integer(clock_wall_ms()));
 	(void)json_object_set_new(message, "started", json_integer(f->started_ms));

@@ -5,7 +5,7 @@
 #include "metrics-consumer/feed.h"
 
 /* With the lock of the picture held. What changed since the last message, or all there is; NULL: no
- * memory. Free it. @id names the place in the journal it goes up to. */
-char *feed_message(struct feed *feed, bool all, char id[static VIEWERS_ID_MAX]);
+ * memory. Free it. @up_to names the place in the journal it goes up to. */
+char *feed_message(struct feed *feed, bool all, char up_to[static VIEWERS_PLACE_MAX]);
 
 #endif

@@ -5,8 +5,8 @@
  * (journal_rotation.c), and the old ones are compressed and removed behind our back (archive.c).
  * Going wrong:
  * - another process holds the lock: it is the caller who waits;
- * - a sync fails, or the file is not as long as we wrote it: the process ends, and its next start
- *   finds out what the disk really has;
+ * - a sync fails, or the file is not as long as we wrote it, or was deleted: the process ends, and
+ *   its next start finds out what the disk really has;
  * - there is no room for a checkpoint: the old one stays, and it is tried again. */
 #include "metrics-consumer/journal.h"
 

@@ -85,6 +85,9 @@ bool journal_write(struct journal *journal, const char *lines, size_t length, st
 /* As append_file_sync. */
 bool journal_sync(struct journal *journal, struct fail *fail);
 
+/* Whether somebody deleted the file that lines are written to: they are gone when it is closed. */
+bool journal_is_deleted(const struct journal *journal);
+
 /* How many ms are left until a sync is due that comes at most @sync_ms after the first write
  * it covers; 0: now; -1: nothing waits for one. */
 int journal_sync_wait(const struct journal *journal, int64_t sync_ms);

@@ -97,6 +97,13 @@ static bool read_name(struct journal_file *file, const char *end)
 	return length > 0;
 }
 
+bool journal_files_has(const char *end)
+{
+	struct journal_file file = { 0 };
+
+	return *end != '\0' && (!read_name(&file, end) || file.number > 0);
+}
+
 /* Reads the first bytes, at most HEAD. A file that cannot be read or is damaged gives none here:
  * whoever reads it all will say so. */
 static size_t read_head(const struct journal_file *file, char head[static HEAD])

@@ -37,6 +37,9 @@ struct journal_files {
 bool journal_files_list(const char *path, struct journal_files *files, struct fail *fail);
 void journal_files_free(struct journal_files *files);
 
+/* Whether a file beside the journal with this behind its name and a point is or may become ours. */
+bool journal_files_has(const char *end);
+
 /* Reads a file of the list line by line from its start, plain or compressed. @file is borrowed
  * until the close. Failures of file_lines_next name it. FAIL_RETRY: it is not there any more
  * (compressed, or removed), and the list has to be made again. */

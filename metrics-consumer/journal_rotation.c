@@ -51,6 +51,15 @@ static bool is_ours(const struct journal *journal, struct stat *st)
 	       st->st_ino == open_one.st_ino;
 }
 
+/* Some file systems count no names: then it is one whose name is there. */
+bool journal_is_deleted(const struct journal *journal)
+{
+	struct stat there, open_one;
+
+	return fstat(journal->file.fd, &open_one) == 0 && open_one.st_nlink == 0 &&
+	       !is_ours(journal, &there);
+}
+
 /* The new file is empty and open. A checkpoint for it is made soon, if not now. */
 static void change_to(struct journal *journal, const struct append_file *next)
 {

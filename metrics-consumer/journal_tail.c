@@ -172,9 +172,11 @@ enum journal_tail_result journal_tail_next(
 	}
 }
 
-void journal_tail_place(const struct journal_tail *tail, struct journal_place *place)
+void journal_tail_place(struct journal_tail *tail, struct journal_place *place)
 {
+	pthread_mutex_lock(&tail->lock);
 	memcpy(place->journal, tail->journal, sizeof(place->journal));
+	pthread_mutex_unlock(&tail->lock);
 	place->number = tail->reading;
 	place->position = tail->reading > 0 ? tail->start + file_lines_position(&tail->lines) : 0;
 }

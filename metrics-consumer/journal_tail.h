@@ -70,7 +70,7 @@ void journal_tail_follow(struct journal_tail *tail, bool follows);
 enum journal_tail_result journal_tail_next(
 	struct journal_tail *tail, const char **line, size_t *length, struct fail *fail);
 /* Behind the line last handed out. */
-void journal_tail_place(const struct journal_tail *tail, struct journal_place *place);
+void journal_tail_place(struct journal_tail *tail, struct journal_place *place);
 /* Bytes that are synced and not handed out. */
 int64_t journal_tail_behind(struct journal_tail *tail);
 /* Whether reading began at the first byte of the first file there ever was. */

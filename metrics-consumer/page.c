@@ -78,7 +78,7 @@ static void get_file(struct http_request *request, void *context)
 	http_answer_file(request, page_files, page_file_count);
 }
 
-/* journal:file:byte, as feed_message writes it. */
+/* journal:file:byte:run:message, as feed_message and viewers write it. */
 static bool is_event_id(const char *id)
 {
 	size_t digits = strspn(id, "0123456789abcdef");
@@ -86,7 +86,7 @@ static bool is_event_id(const char *id)
 	if (digits != CHECKPOINT_ID_MAX - 1)
 		return false;
 	id += digits;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 4; i++) {
 		if (*id++ != ':')
 			return false;
 		digits = strspn(id, "0123456789");
@@ -104,7 +104,7 @@ static void get_feed(struct http_request *request, void *context)
 
 	if (last_id && *last_id && !is_event_id(last_id))
 		http_answer_problem(request, 400, "Last-Event-ID",
-			"Last-Event-ID is not one that we gave: journal:file:byte");
+			"Last-Event-ID is not one that we gave: journal:file:byte:run:message");
 	else
 		viewers_join(&page->feed.viewers, request, last_id);
 }

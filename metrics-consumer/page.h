@@ -5,8 +5,9 @@
  * /                           the page, and the files it is made of; nothing from another host
  * /feed                       what the page shows, as server-sent events: `all`, then `tick`s;
  *                             `reading` while the journal is read; `dropped`, the last one, for a
- *                             viewer that was too slow. An id is journal:file:byte, and with it as
- *                             Last-Event-ID a viewer goes on where it was, or is sent `all`.
+ *                             viewer that was too slow. An id is journal:file:byte:run:message, and
+ *                             with it as Last-Event-ID a viewer goes on where it was, or is sent
+ *                             `all`.
  * /recent                     the last events that pass ?type=, ?cart=, ?sku=, at most ?limit=
  *
  * The consumer's thread says where the journal is synced to, and is asked for nothing: feed.h. */

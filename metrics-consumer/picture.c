@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "process/text.h"
+
 bool picture_init(struct picture *picture, struct timeline *timeline)
 {
 	*picture = (struct picture){ .timeline = timeline,
@@ -35,8 +37,7 @@ void picture_clear(struct picture *picture)
 
 static void copy_text(char *out, size_t room, const char *text, size_t length)
 {
-	if (length >= room)
-		length = room - 1;
+	length = text_cut(text, length, room - 1);
 	memcpy(out, text, length);
 	out[length] = '\0';
 }
@@ -146,30 +147,6 @@ static json_t *event_json(const struct picture_event *e)
 		(json_int_t)e->count, (json_int_t)e->price_cents, e->reason, place);
 }
 
-static void make_plain(char *text)
-{
-	for (; *text; text++)
-		*text = (unsigned char)*text < 0x80 ? *text : '?';
-}
-
-/* A text that was cut inside a character is no JSON: it is shown in ASCII. */
-static void append_event(json_t *list, const struct picture_event *e)
-{
-	struct picture_event plain;
-	json_t *const event = event_json(e);
-
-	if (event) {
-		(void)json_array_append_new(list, event);
-		return;
-	}
-	plain = *e;
-	make_plain(plain.source);
-	make_plain(plain.sku);
-	make_plain(plain.cart_id);
-	make_plain(plain.reason);
-	(void)json_array_append_new(list, event_json(&plain));
-}
-
 static void tell_events(struct picture *p, json_t *message, bool first)
 {
 	const size_t most = first ? PICTURE_TELL_FIRST : PICTURE_TELL_MAX;
@@ -178,7 +155,7 @@ static void tell_events(struct picture *p, json_t *message, bool first)
 	json_t *const list = json_array();
 
 	for (uint64_t i = p->event_count - count; i < p->event_count; i++)
-		append_event(list, &p->events[i % PICTURE_EVENTS]);
+		(void)json_array_append_new(list, event_json(&p->events[i % PICTURE_EVENTS]));
 	(void)json_object_set_new(message, "events", list);
 	(void)json_object_set_new(
 		message, "passed", json_integer(first ? 0 : (json_int_t)(fresh - count)));
@@ -219,14 +196,10 @@ static void tell_seconds(struct picture *p, json_t *message, bool first)
 static json_t *sku_json(const struct sku *sku)
 {
 	json_t *const level = sku->level < 0 ? json_null() : json_integer(sku->level);
-	json_t *row = json_pack("[s,o,I,I,I,I,s,I]", sku->name, level, (json_int_t)sku->price_cents,
+
+	return json_pack("[s,o,I,I,I,I,s,I]", sku->name, level, (json_int_t)sku->price_cents,
 		(json_int_t)sku->added, (json_int_t)sku->units, (json_int_t)sku->failed,
 		sku->reason, (json_int_t)sku->time_ms);
-
-	return row ? row
-		   : json_pack("[s,n,I,I,I,I,s,I]", "?", (json_int_t)sku->price_cents,
-			     (json_int_t)sku->added, (json_int_t)sku->units,
-			     (json_int_t)sku->failed, "?", (json_int_t)sku->time_ms);
 }
 
 static void tell_skus(struct picture *p, json_t *message, bool first)
@@ -291,7 +264,8 @@ json_t *picture_recent(const struct picture *p, const struct picture_filter *fil
 	}
 	for (; from < p->event_count; from++) {
 		if (passes(&p->events[from % PICTURE_EVENTS], filter))
-			append_event(list, &p->events[from % PICTURE_EVENTS]);
+			(void)json_array_append_new(
+				list, event_json(&p->events[from % PICTURE_EVENTS]));
 	}
 	return list;
 }

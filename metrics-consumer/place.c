@@ -91,20 +91,26 @@ static void set_anchor(struct anchor *anchor, int64_t offset, const char *source
 bool place_recall_line(void *context, const struct line *line)
 {
 	struct place *const place = context;
-	struct source *s;
-	uint32_t checksum;
+	enum source_verdict verdict = SOURCE_NEW;
 	enum event_type type = EVENT_OTHER;
+	struct source *s = NULL;
+	uint32_t checksum;
 
 	if (line->partition >= EVENT_PARTITIONS || line->source_length >= SOURCE_MAX ||
 		line->offset == INT64_MAX)
 		return false;
 	checksum = checksum32(line->value, line->length);
-	place->progress.next[line->partition] = line->offset + 1;
-	set_anchor(&place->progress.anchor[line->partition], line->offset,
-		line->source ? line->source : "", line->source_length, line->id, checksum);
-	if (line->source_length > 0) {
+	if (line->source_length > 0)
 		s = find_source(place, line->source, line->source_length);
-		if (s && take_number(place, s, line->id) != SOURCE_COPY)
+	if (s)
+		verdict = take_number(place, s, line->id);
+	/* A line that fills a missing place from further in front may have been redriven: then it
+	 * is no position, and its record has other bytes. */
+	if (verdict == SOURCE_NEW || line->offset >= place->progress.next[line->partition]) {
+		place->progress.next[line->partition] = line->offset + 1;
+		set_anchor(&place->progress.anchor[line->partition], line->offset,
+			line->source ? line->source : "", line->source_length, line->id, checksum);
+		if (s && verdict != SOURCE_COPY)
 			note(place, s, line->id, checksum);
 	}
 	if (event_decode(place->reader, line->value, line->length, &place->event) == EVENT_SOUND)
@@ -416,9 +422,15 @@ bool place_record(struct place *place, const rd_kafka_message_t *record,
 	return !next || place_next(place, record, decoded, now_ms, fail);
 }
 
-void place_redriven(struct place *place, enum event_type type, int32_t partition)
+void place_redriven(struct place *place, enum event_type type, int32_t partition,
+	const char *source, int64_t id)
 {
+	struct source *const s = id > 0 ? find_source(place, source, strlen(source)) : NULL;
+
 	place->progress.counts.ever.events[type][partition]++;
+	if (s)
+		(void)take_number(
+			place, s, id); /* the dead letter may not be read at the next start */
 }
 
 void place_written(struct place *place)

@@ -68,9 +68,10 @@ bool place_has_room(const struct place *place, const rd_kafka_message_t *record)
 /* Places one record that carries no error, and @decoded from it. Fails only without memory. */
 bool place_record(struct place *place, const rd_kafka_message_t *record,
 	const struct decoded *decoded, int64_t now_ms, struct fail *fail);
-/* A repaired dead letter of @partition was written as a line: it is counted, and nothing else
- * changes. Its number is known, and its offset is no position. */
-void place_redriven(struct place *place, enum event_type type, int32_t partition);
+/* A repaired dead letter of @partition was written as a line: it is counted, and its number, @id of
+ * @source, is known from now on; "" and 0 where it has none. Its offset is no position. */
+void place_redriven(struct place *place, enum event_type type, int32_t partition,
+	const char *source, int64_t id);
 /* The lines were written. */
 void place_written(struct place *place);
 

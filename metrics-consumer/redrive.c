@@ -416,8 +416,10 @@ static bool write_lines(struct redriving *r, char **lines, size_t *length, struc
 static void count_redriven(const struct redriving *r, struct place *place)
 {
 	for (size_t i = 0; i < r->count; i++) {
-		if (!r->list[i].there && r->list[i].flaw == EVENT_SOUND)
-			place_redriven(place, r->list[i].type, r->list[i].partition);
+		const struct letter *const l = &r->list[i];
+
+		if (!l->there && l->flaw == EVENT_SOUND)
+			place_redriven(place, l->type, l->partition, l->source, l->id);
 	}
 }
 

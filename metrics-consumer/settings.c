@@ -8,6 +8,7 @@
 #include "manual_text.h"
 #include "metrics-consumer/append_file.h"
 #include "metrics-consumer/journal.h"
+#include "metrics-consumer/journal_files.h"
 #include "metrics-consumer/topic.h"
 
 #define AT(field) offsetof(struct settings, field)
@@ -103,6 +104,15 @@ static void place_files(
 	place_path(dead_letter, directory, s->dead_letter_path);
 }
 
+static bool is_of_journal(const char *path, const char *journal)
+{
+	const size_t length = strlen(journal);
+
+	return strncmp(path, journal, length) == 0 &&
+	       (path[length] == '\0' ||
+		       (path[length] == '.' && journal_files_has(path + length + 1)));
+}
+
 static bool check(const struct program *program, const void *values,
 	const struct settings_passed *passed, struct fail *fail)
 {
@@ -122,9 +132,10 @@ static bool check(const struct program *program, const void *values,
 	if (*s->state_directory == '\0' || *s->journal_path == '\0' || *s->dead_letter_path == '\0')
 		return good; /* it was said that they are wrong */
 	place_files(s, journal, dead_letter);
-	if (strcmp(dead_letter, journal) == 0)
+	if (is_of_journal(dead_letter, journal))
 		good = settings_complain(program, "DEAD_LETTER_PATH", s->dead_letter_path,
-			"another file than the journal", fail);
+			"another file than the journal, its rotated files and its checkpoint",
+			fail);
 	return good;
 }
 

@@ -1,10 +1,10 @@
 #include "metrics-consumer/skus.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "metrics-consumer/checksum.h"
+#include "process/text.h"
 
 #define SLOTS 32768 /* a power of two, more than twice SKUS_MAX */
 
@@ -67,6 +67,14 @@ static void note_level(struct sku *sku, const struct line *line, const struct ev
 	sku->level_source = source;
 }
 
+static void note_reason(struct sku *sku, const char *reason)
+{
+	const size_t length = text_cut(reason, strlen(reason), sizeof(sku->reason) - 1);
+
+	memcpy(sku->reason, reason, length);
+	sku->reason[length] = '\0';
+}
+
 void skus_note(struct skus *skus, const struct line *line, const struct event *event)
 {
 	struct sku *sku;
@@ -84,7 +92,7 @@ void skus_note(struct skus *skus, const struct line *line, const struct event *e
 		sku->units += (uint64_t)event->count;
 	} else if (event->type == EVENT_CART_ITEM_FAILED) {
 		sku->failed++;
-		(void)snprintf(sku->reason, sizeof(sku->reason), "%.63s", event->reason);
+		note_reason(sku, event->reason);
 	} else {
 		note_level(sku, line, event);
 	}

@@ -347,6 +347,22 @@ bool sources_restore(struct sources *sources, struct source *source, int64_t hig
 	return true;
 }
 
+bool source_knows(const struct source *source, int64_t first, int64_t *last)
+{
+	const size_t at = range_at(source, first);
+	const bool before = at < source->count; /* a range, or the end of what is known */
+	const bool missing = before && source->missing[at].first <= first;
+	int64_t to = before ? source->missing[at].first - 1 : source->highest;
+
+	if (first > source->highest)
+		return false;
+	if (missing)
+		to = source->missing[at].last;
+	if (*last > to)
+		*last = to;
+	return !missing;
+}
+
 int64_t source_known(const struct source *source, int64_t first, int64_t last)
 {
 	int64_t known;

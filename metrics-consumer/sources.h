@@ -86,6 +86,9 @@ bool source_checksum(const struct source *source, int64_t id, uint32_t *checksum
 bool sources_restore(struct sources *sources, struct source *source, int64_t highest,
 	const struct source_range *missing, size_t count);
 
+/* Whether @first is known. *last, which is not below it, becomes the last number up to which the
+ * same is true, if that is lower. */
+bool source_knows(const struct source *source, int64_t first, int64_t *last);
 /* How many numbers from @first to @last are known. */
 int64_t source_known(const struct source *source, int64_t first, int64_t last);
 /* Calls @tell with each known number, in rising order. */

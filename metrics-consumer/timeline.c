@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/server.h"
 #include "process/clock.h"
 
 #define PAUSES (sizeof(((struct timeline *)0)->pause[0]) / sizeof(struct timeline_pause))
@@ -130,7 +131,7 @@ static json_t *entry_json(const struct timeline_entry *e)
 	if (*e->about)
 		(void)json_object_set_new(entry, "about", json_string(e->about));
 	if (*e->text)
-		(void)json_object_set_new(entry, "text", json_string(e->text));
+		(void)json_object_set_new(entry, "text", http_shown(e->text));
 	return entry;
 }
 

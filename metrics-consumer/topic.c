@@ -34,6 +34,7 @@ struct topic {
 	bool was_full;
 	bool away;
 	bool committing;
+	bool not_stored;           /* the last one was not, and nobody knows yet */
 	rd_kafka_queue_t *answers; /* to the question where the group is; NULL: not asked */
 	struct log_repeat commit_failed;
 };
@@ -80,9 +81,11 @@ static void on_commit(rd_kafka_t *client, rd_kafka_resp_err_t error,
 	(void)client;
 	(void)offsets;
 	t->committing = false;
-	if (error != RD_KAFKA_RESP_ERR_NO_ERROR && error != RD_KAFKA_RESP_ERR__NO_OFFSET)
-		log_repeating(&t->commit_failed, LOG_WARNING, "consumer",
-			"offsets for lag tools were not stored: %s", rd_kafka_err2str(error));
+	if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__NO_OFFSET)
+		return;
+	t->not_stored = true;
+	log_repeating(&t->commit_failed, LOG_WARNING, "consumer",
+		"offsets for lag tools were not stored: %s", rd_kafka_err2str(error));
 }
 
 /* Since librdkafka 2.2 a full queue is looked at again after this time instead of a second. */
@@ -234,8 +237,6 @@ size_t topic_take(struct topic *t, rd_kafka_message_t *batch[static TOPIC_BATCH_
 	if (queued >= t->queue_records / 2 ||
 		(count > 0 && queued * (bytes / (size_t)count) >= t->queue_bytes / 2))
 		t->was_full = true;
-	if (count > 0 && batch[0]->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-		t->away = false;
 	return (size_t)count;
 }
 
@@ -401,6 +402,14 @@ bool topic_commit(struct topic *t, const int64_t next[static EVENT_PARTITIONS],
 		on_commit(t->client, error, list, t);
 	rd_kafka_topic_partition_list_destroy(list);
 	return true;
+}
+
+bool topic_commit_failed(struct topic *t)
+{
+	const bool failed = t->not_stored;
+
+	t->not_stored = false;
+	return failed;
 }
 
 void topic_commit_finish(struct topic *t, int wait_ms)

@@ -46,7 +46,7 @@ void topic_wait(struct topic *topic, const int64_t next[static EVENT_PARTITIONS]
 /* Where nothing is taken for long: librdkafka keeps what it has to say until this. topic_take and
  * topic_check do it, too. */
 void topic_serve(struct topic *topic);
-/* All brokers went away, and none has answered since. */
+/* All brokers went away, and topic_check has not succeeded since. */
 bool topic_is_away(const struct topic *topic);
 
 /* Asks the group's coordinator what it was told last, without waiting for it. */
@@ -62,6 +62,8 @@ bool topic_group_answer(struct topic *topic, int64_t next[static EVENT_PARTITION
  * sent. */
 bool topic_commit(struct topic *topic, const int64_t next[static EVENT_PARTITIONS],
 	const int64_t line[static EVENT_PARTITIONS], const char *journal, int64_t synced);
+/* Whether one was not stored since this was last asked: then it is to be told again. */
+bool topic_commit_failed(struct topic *topic);
 /* Waits at most @wait_ms for the answer to it. */
 void topic_commit_finish(struct topic *topic, int wait_ms);
 

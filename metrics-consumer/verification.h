@@ -12,6 +12,7 @@
 #include "metrics-consumer/file_lines.h"
 #include "metrics-consumer/journal_walk.h"
 #include "metrics-consumer/line.h"
+#include "metrics-consumer/place.h"
 #include "metrics-consumer/progress_bar.h"
 #include "metrics-consumer/sources.h"
 #include "metrics-consumer/topic_survey.h"
@@ -47,6 +48,8 @@ struct verification {
 	int dead_fd;           /* -1: not there */
 	struct sources *known; /* of the journal, and whoever else was heard of */
 	struct sources *dead_known;
+	bool remembers; /* there is a checkpoint, and this is what it knows: */
+	struct place memory;
 	struct sources *altered;    /* numbers with different bytes, as far as they were found */
 	struct topic_survey *topic; /* NULL: it is left out */
 	bool topic_failed;          /* the topic could not be read: no reason to begin again */

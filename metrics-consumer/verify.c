@@ -9,7 +9,8 @@
  * A number that should be in the journal and is not is missing, unless
  * - it is a dead letter, and no service says that it acknowledged an event under it;
  * - it is lower than all that the journal still has of its source, and files of the journal were
- *   deleted by age or number: it stood in one of them, as far as can be told;
+ *   deleted by age or number: it stood in one of them, if the checkpoint knows it, or, where no
+ *   checkpoint can be read, as far as can be told;
  * - it is lower than the first that the topic still has of its source, and the partition no
  *   longer begins at offset 0: retention removed it before it was read. That is a loss as well, and
  *   named as such.
@@ -34,6 +35,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "metrics-consumer/checkpoint.h"
 #include "metrics-consumer/checksum.h"
 #include "metrics-consumer/dead_letter.h"
 #include "metrics-consumer/outbox_status.h"
@@ -196,8 +198,7 @@ static void note_altered(void *context, int64_t id)
 	struct source *const seen = sources_find(v->altered, at->source->name, at->source->length);
 	char *name;
 
-	if (is_dead(v, at->source, id) ||
-		(seen && sources_take(v->altered, seen, id) == SOURCE_COPY))
+	if (seen && sources_take(v->altered, seen, id) == SOURCE_COPY)
 		return;
 	v->total[ALTERED]++;
 	v->tally[at->source->index].offences[ALTERED]++;
@@ -205,6 +206,15 @@ static void note_altered(void *context, int64_t id)
 	if (name)
 		(void)snprintf(name, sizeof(v->named[0][0].text), "source %s id %" PRId64,
 			at->source->name, id);
+}
+
+/* A line that differs from its record: that of a dead letter was repaired. */
+static void note_other_line(void *context, int64_t id)
+{
+	const struct altered *const at = context;
+
+	if (!is_dead(at->v, at->source, id))
+		note_altered(context, id);
 }
 
 /* A copy with other bytes than the event of its number is put aside as `altered`. */
@@ -362,25 +372,76 @@ static int64_t removed_below(const struct verification *v, const struct source *
 	return tally->asked ? tally->published + 1 : INT64_MAX;
 }
 
+/* The numbers from @first to @last are not in the journal, and never were. */
+static void judge_lost(
+	struct verification *v, const struct source *source, int64_t first, int64_t last)
+{
+	const int64_t limit = removed_below(v, source), to = last < limit ? last : limit - 1;
+
+	if (first <= to) {
+		count_absent(v, REMOVED, source, first, to);
+		first = to + 1;
+	}
+	count_absent(v, MISSING, source, first, last);
+}
+
+/* Whether number @first of those below all that the journal still has of @source stood in a file
+ * that was deleted; *last becomes the last one up to which the same is true. */
+static bool was_there(
+	const struct verification *v, const struct source *source, int64_t first, int64_t *last)
+{
+	const struct source *then;
+
+	if (!v->remembers)
+		return source->highest > 0;
+	then = sources_peek(v->memory.sources, source->name, source->length);
+	return then && source_knows(then, first, last);
+}
+
 /* The numbers from @first to @last are not in the journal. */
 static void judge_absent(
 	struct verification *v, const struct source *source, int64_t first, int64_t last)
 {
-	const int64_t limits[] = {
-		v->journal.deleted > 0 && source->highest > 0 ? lowest_known(source) : 0,
-		removed_below(v, source)
-	};
-	const int offences[] = { OFFENCES, REMOVED };
+	int64_t end = source->highest > 0 ? lowest_known(source) - 1 : last, to;
 
-	for (int i = 0; i < 2; i++) {
-		const int64_t to = last < limits[i] ? last : limits[i] - 1;
-
-		if (to < first)
-			continue;
-		count_absent(v, offences[i], source, first, to);
-		first = to + 1;
+	if (v->journal.deleted == 0)
+		end = 0;
+	if (end > last)
+		end = last;
+	for (; first <= end; first = to + 1) {
+		to = end;
+		if (was_there(v, source, first, &to))
+			count_absent(v, OFFENCES, source, first, to);
+		else
+			judge_lost(v, source, first, to);
 	}
-	count_absent(v, MISSING, source, first, last);
+	judge_lost(v, source, first, last);
+}
+
+static void forget(struct verification *v)
+{
+	if (v->remembers)
+		place_close(&v->memory);
+	v->remembers = false;
+}
+
+/* What the consumer knew at its last checkpoint: also what stood in files that were deleted. */
+static void remember(struct verification *v)
+{
+	struct fail ignored = { 0 };
+	struct checkpoint checkpoint;
+	bool there;
+
+	forget(v);
+	if (v->journal.deleted == 0 ||
+		!checkpoint_read(v->options->journal_path, &checkpoint, &there, &ignored))
+		return;
+	if (there && place_open(&v->memory, NULL, &ignored)) {
+		v->remembers = true;
+		if (!place_restore(&v->memory, checkpoint.state, &ignored))
+			forget(v);
+	}
+	checkpoint_clear(&checkpoint);
 }
 
 static void find_missing(struct verification *v)
@@ -431,7 +492,8 @@ static void find_altered(struct verification *v)
 
 		if (!there)
 			continue;
-		checksums_compare(&v->sums[i], topic_survey_of(v->topic, there), note_altered, &at);
+		checksums_compare(
+			&v->sums[i], topic_survey_of(v->topic, there), note_other_line, &at);
 		topic_survey_altered(v->topic, there, note_altered, &at);
 	}
 }
@@ -461,6 +523,7 @@ static bool read_on(struct verification *v, struct fail *fail)
 		if (!know_topic_sources(v, fail) || !read_dead(v, fail) || !read_journal(v, fail) ||
 			!read_dead(v, fail))
 			return false;
+		remember(v);
 		find_missing(v);
 		if ((v->total[MISSING] == 0 && !topic_is_behind(v)) || clock_mono_ms() >= until)
 			return true;
@@ -554,6 +617,7 @@ static bool open_topic(struct verification *v, struct fail *fail)
 static void close_all(struct verification *v)
 {
 	progress_bar_end(&v->bar);
+	forget(v);
 	topic_survey_close(&v->topic);
 	journal_walk_close(&v->journal);
 	file_lines_close(&v->dead);

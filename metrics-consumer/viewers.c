@@ -25,13 +25,16 @@ struct viewer {
 	char last_id[VIEWERS_ID_MAX];
 };
 
-/* In the middle of a message it turns that into this event; a reader goes by the last name. */
-static const char dropped_text[] = "\nevent: dropped\ndata: {\"why\":\"this viewer reads more "
+/* In the middle of a message it turns that into this event; a reader goes by the last name. It did
+ * not get that message, and comes back without an id. */
+static const char dropped_text[] = "\nid:\nevent: dropped\ndata: {\"why\":\"this viewer reads more "
 				   "slowly than the events come\"}\n\n";
 
 void viewers_init(struct viewers *v, void (*on_wish)(void *context), void *context)
 {
-	*v = (struct viewers){ .on_wish = on_wish, .context = context };
+	*v = (struct viewers){
+		.on_wish = on_wish, .context = context, .run = (uint64_t)clock_wall_ms()
+	};
 	pthread_mutex_init(&v->lock, NULL);
 }
 
@@ -88,18 +91,26 @@ static void drop(struct viewer *viewer)
 	log_repeating(&v->slow, LOG_INFO, "page", "a viewer that was too slow was dropped");
 }
 
+/* Whether @id is of a message of this process; *next is what follows that one. */
+static bool read_id(const struct viewers *v, const char *id, uint64_t *next)
+{
+	uint64_t run;
+
+	return sscanf(id, "%*[^:]:%*[^:]:%*[^:]:%" SCNu64 ":%" SCNu64, &run, next) == 2 &&
+	       run == v->run;
+}
+
 /* Where a new viewer goes on; false: it has to wait for a snapshot. */
 static bool find_place(struct viewer *viewer)
 {
 	struct viewers *const v = viewer->all;
 	const struct viewers_text *newest;
+	uint64_t next;
 
 	viewer->offset = 0;
-	for (uint64_t n = v->first; *viewer->last_id && n < v->next; n++) {
-		if (strcmp(v->message[n % VIEWERS_MESSAGES].id, viewer->last_id) != 0)
-			continue;
+	if (read_id(v, viewer->last_id, &next) && next >= v->first && next <= v->next) {
 		viewer->phase = VIEWER_MESSAGES;
-		viewer->at = n + 1;
+		viewer->at = next;
 		return true;
 	}
 	newest = &v->snapshot[(v->snapshots - 1) % VIEWERS_SNAPSHOTS];
@@ -235,27 +246,27 @@ void viewers_join(struct viewers *v, struct http_request *request, const char *l
 		request, &viewer->stream, "text/event-stream", on_read, on_close, viewer);
 }
 
-static bool make_text(
-	struct viewers_text *text, const char *event, const char *json, const char *id)
+static bool make_text(const struct viewers *v, struct viewers_text *text, const char *event,
+	const char *json, const char *place)
 {
 	FILE *const out = open_memstream(&text->bytes, &text->length);
 
 	if (!out)
 		return false;
-	(void)snprintf(text->id, sizeof(text->id), "%s", id);
 	text->made_ms = clock_mono_ms();
-	fprintf(out, "retry: 1000\nid: %s\nevent: %s\ndata: %s\n\n", id, event, json);
+	fprintf(out, "retry: 1000\nid: %s:%" PRIu64 ":%" PRIu64 "\nevent: %s\ndata: %s\n\n", place,
+		v->run, text->after, event, json);
 	if (fclose(out) == 0)
 		return true;
 	free(text->bytes);
 	return false;
 }
 
-bool viewers_publish(struct viewers *v, const char *event, const char *json, const char *id)
+bool viewers_publish(struct viewers *v, const char *event, const char *json, const char *place)
 {
-	struct viewers_text text = { 0 };
+	struct viewers_text text = { .after = v->next + 1 }; /* no other thread changes it */
 
-	if (!make_text(&text, event, json, id))
+	if (!make_text(v, &text, event, json, place))
 		return false;
 	pthread_mutex_lock(&v->lock);
 	while (v->first < v->next && (v->next - v->first == VIEWERS_MESSAGES ||
@@ -273,14 +284,13 @@ bool viewers_publish(struct viewers *v, const char *event, const char *json, con
 	return true;
 }
 
-bool viewers_snapshot(struct viewers *v, const char *json, const char *id)
+bool viewers_snapshot(struct viewers *v, const char *json, const char *place)
 {
-	struct viewers_text text = { 0 }, *oldest;
+	struct viewers_text text = { .after = v->next }, *oldest;
 
-	if (!make_text(&text, "all", json, id))
+	if (!make_text(v, &text, "all", json, place))
 		return false;
 	pthread_mutex_lock(&v->lock);
-	text.after = v->next;
 	oldest = &v->snapshot[v->snapshots++ % VIEWERS_SNAPSHOTS];
 	free(oldest->bytes);
 	*oldest = text;

@@ -1,9 +1,9 @@
 /* metrics-consumer/viewers.h - server-sent events to any number of viewers in bounded memory.
  *
  * Messages are kept once, in a ring; a viewer is a place in it. Whoever comes gets a snapshot
- * first, which many share, or, with a Last-Event-ID that the ring still has, goes on behind it. A
- * viewer whose place the ring has left is told so and his connection is closed; nobody waits for
- * him. */
+ * first, which many share, or, with the Last-Event-ID of a message that the ring still has, goes on
+ * behind it. A viewer whose place the ring has left is told so and his connection is closed; nobody
+ * waits for him. */
 #ifndef METRICS_CONSUMER_VIEWERS_H
 #define METRICS_CONSUMER_VIEWERS_H
 
@@ -20,15 +20,15 @@
 #define VIEWERS_BYTES       4194304 /* of them */
 #define VIEWERS_SNAPSHOTS   4
 #define VIEWERS_SNAPSHOT_MS 10000 /* so long the same one is given */
-#define VIEWERS_ID_MAX      64    /* bytes of an event id with its NUL */
+#define VIEWERS_PLACE_MAX   64    /* bytes of a place in the journal with its NUL */
+#define VIEWERS_ID_MAX      104   /* the same of an event id: place:run:message */
 
 struct viewer;
 
 struct viewers_text { /* whole server-sent events */
 	char *bytes;
 	size_t length;
-	char id[VIEWERS_ID_MAX];
-	uint64_t after;  /* of a snapshot: the message that follows */
+	uint64_t after;  /* the message that follows */
 	int64_t made_ms; /* and when it was made, monotonic */
 };
 
@@ -38,6 +38,7 @@ struct viewers {
 	size_t count;
 	struct viewers_text message[VIEWERS_MESSAGES]; /* number n at n % VIEWERS_MESSAGES */
 	uint64_t first, next;
+	uint64_t run; /* other processes gave messages the same numbers */
 	size_t bytes;
 	struct viewers_text snapshot[VIEWERS_SNAPSHOTS];
 	uint64_t snapshots; /* made so far; the newest is this - 1 */
@@ -59,9 +60,12 @@ void viewers_close(struct viewers *viewers);
 /* Answers a request with the stream, or with 503. @last_id is the Last-Event-ID or NULL. */
 void viewers_join(struct viewers *viewers, struct http_request *request, const char *last_id);
 
-/* The thread that makes the messages. @json has no line break, and is copied. False: no memory. */
-bool viewers_publish(struct viewers *viewers, const char *event, const char *json, const char *id);
-bool viewers_snapshot(struct viewers *viewers, const char *json, const char *id);
+/* The thread that makes the messages. @json has no line break, and is copied. @place begins the id,
+ * which ends in what is next behind the message: between two lines there may be many, and what
+ * they tell is not in the journal. False: no memory. */
+bool viewers_publish(
+	struct viewers *viewers, const char *event, const char *json, const char *place);
+bool viewers_snapshot(struct viewers *viewers, const char *json, const char *place);
 /* Whether somebody waits for one. */
 bool viewers_want_snapshot(struct viewers *viewers);
 

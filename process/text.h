@@ -32,6 +32,16 @@ static inline char *put_unsigned(char *at, uint64_t value)
 	return put(at, digits + first, sizeof(digits) - first);
 }
 
+/* How many of @length bytes of UTF-8 fit @most, without a part of a character at the end. */
+static inline size_t text_cut(const char *text, size_t length, size_t most)
+{
+	if (length <= most)
+		return length;
+	while (most > 0 && ((unsigned char)text[most] & 0xc0) == 0x80)
+		most--;
+	return most;
+}
+
 /* What is still to be read. */
 struct rest {
 	const char *at, *end;

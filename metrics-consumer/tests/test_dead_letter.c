@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -270,6 +271,35 @@ static void a_full_disk_keeps_it_waiting(void **state)
 	assert_int_equal(f->count, 1);
 }
 
+/* A person repairs letters while the consumer runs: an editor, and `sed -i`, put a new file there.
+ */
+static void where_the_file_was_replaced_the_next_one_goes_to_the_new_one(void **state)
+{
+	struct fixture *const f = *state;
+	size_t length;
+	char *text;
+
+	assert_true(open_again(f));
+	put(f, &torn_json);
+	text = scratch_read(&f->scratch, "dead-letter.log", &length);
+	assert_int_equal(unlink(scratch_path(&f->scratch, "dead-letter.log")), 0);
+	scratch_write(&f->scratch, "dead-letter.log", text, length);
+	free(text);
+	put(f, &torn_json);
+	assert_true(open_again(f));
+	assert_int_equal(f->count, 2);
+	assert_int_equal(unlink(scratch_path(&f->scratch, "dead-letter.log")), 0);
+	put(f, &torn_json); /* one that was moved away begins anew */
+	assert_true(open_again(f));
+	assert_int_equal(f->count, 1);
+	assert_int_equal(unlink(scratch_path(&f->scratch, "dead-letter.log")), 0);
+	scratch_write(&f->scratch, "dead-letter.log", "my diary\n", 9);
+	assert_true(dead_letter_add(&f->dead, &torn_json, &f->fail));
+	assert_false(dead_letter_write(&f->dead, &f->fail));
+	assert_int_equal(f->fail.kind, FAIL_FATAL);
+	assert_non_null(strstr(f->fail.text, "line 1 at byte 0"));
+}
+
 static void a_large_record_fits(void **state)
 {
 	struct fixture *const f = *state;
@@ -301,6 +331,7 @@ int main(void)
 		TEST(a_torn_last_line_is_cut),
 		TEST(a_bad_line_stops_the_start),
 		TEST(a_full_disk_keeps_it_waiting),
+		TEST(where_the_file_was_replaced_the_next_one_goes_to_the_new_one),
 		TEST(a_large_record_fits),
 	};
 

@@ -30,7 +30,8 @@
 	"{\"type\":\"cart_emptied\",\"service\":\"cart\",\"timestamp\":"                           \
 	"\"2025-07-08T19:15:32Z\",\"payload\":{}}"
 
-#define FETCH 1 /* the API's key, for the mock cluster */
+#define FETCH         1 /* keys of APIs, for the mock cluster */
+#define OFFSET_COMMIT 8
 
 static int setup(void **state)
 {
@@ -410,6 +411,27 @@ static void after_a_move_and_a_signal_it_writes_to_a_new_file(void **state)
 	assert_int_equal(access(scratch_path(&f->scratch, "metrics.log"), F_OK), -1);
 }
 
+/* Lines that go to a file without a name are in no journal, and nobody may be told that they are.
+ */
+static void a_journal_that_is_deleted_ends_it_at_the_next_line(void **state)
+{
+	struct flow *const f = *state;
+	int status = 0;
+
+	flow_send_event(f, 0, 1);
+	flow_flush(f);
+	f->child = flow_consumer(f, NULL);
+	flow_wait_lines(f, 1);
+	flow_wait_ready(f, 200, "\"ready\":true");
+	assert_int_equal(remove(scratch_path(&f->scratch, "metrics.log")), 0);
+	flow_send_event(f, 0, 2);
+	flow_flush(f);
+	flow_wait_for(f, flow_err(f), "metrics.log was deleted while it was written to", 1);
+	assert_int_equal(waitpid(f->child, &status, 0), f->child);
+	f->child = 0;
+	assert_int_equal(WEXITSTATUS(status), 1);
+}
+
 static void a_damaged_journal_is_not_touched(void **state)
 {
 	struct flow *const f = *state;
@@ -607,6 +629,23 @@ static void a_group_that_is_ahead_of_the_journal_is_an_alarm_and_decides_nothing
 	assert_has(f, "metrics.log", "\n", 10);
 }
 
+/* And nothing else comes, with which it would be told. */
+static void what_the_group_could_not_be_told_it_is_told_again(void **state)
+{
+	struct flow *const f = *state;
+
+	rd_kafka_mock_push_request_errors(
+		f->cluster, OFFSET_COMMIT, 1, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+	flow_send_event(f, 0, 1);
+	flow_flush(f);
+	f->child = flow_consumer(f, NULL);
+	flow_wait_for(f, flow_err(f), "offsets for lag tools were not stored", 1);
+	assert_int_equal(flow_end(&f->child), 0);
+	f->child = flow_consumer(f, NULL);
+	flow_wait_for(f, flow_err(f), "it was told 1 in partition 0", 1);
+	assert_int_equal(flow_end(&f->child), 0);
+}
+
 static void a_topic_with_three_partitions_is_not_read(void **state)
 {
 	struct flow *const f = *state;
@@ -640,12 +679,13 @@ static void without_a_broker_it_waits_and_says_so(void **state)
 	for (int32_t broker = 1; broker <= 2; broker++)
 		assert_int_equal(rd_kafka_mock_broker_set_down(f->cluster, broker), 0);
 	flow_wait_ready(f, 503, "no broker answers");
+	flow_send_event(f, 0, 2); /* is there as soon as they are: ATTACKS B11 */
 	for (int32_t broker = 1; broker <= 2; broker++)
 		assert_int_equal(rd_kafka_mock_broker_set_up(f->cluster, broker), 0);
 	flow_wait_ready(f, 200, "\"kafka\":\"ok\"");
-	flow_send_event(f, 0, 2);
 	flow_flush(f);
 	flow_wait_lines(f, 2);
+	flow_wait_for(f, flow_err(f), "brokers are back", 1);
 	assert_int_equal(flow_end(&f->child), 0);
 }
 
@@ -772,7 +812,9 @@ static void wrong_settings_are_named_all_at_once_with_status_2(void **state)
 {
 	static const char *const wrong[] = { "JOURNAL_SYNC_MS=60001", "PRINT=maybe",
 		"LOG_LEVEL=loud", "DEAD_LETTER_PATH=", NULL };
-	static const char *const same[] = { "DEAD_LETTER_PATH=metrics.log", NULL };
+	static const char *const same[][2] = { { "DEAD_LETTER_PATH=metrics.log" },
+		{ "DEAD_LETTER_PATH=metrics.log.checkpoint" },
+		{ "DEAD_LETTER_PATH=metrics.log.000001" } };
 	static const char *const ours[] = { "RDKAFKA_AUTO_OFFSET_RESET=latest",
 		"RDKAFKA_GROUP_ID=x", "RDKAFKA_NO_SUCH_THING=1", NULL };
 	struct flow *const f = *state;
@@ -782,9 +824,11 @@ static void wrong_settings_are_named_all_at_once_with_status_2(void **state)
 	assert_has(f, flow_err(f), "JOURNAL_SYNC_MS=60001: a whole number from 0 to 60000", 1);
 	assert_has(f, flow_err(f), "PRINT=maybe: on or off", 1);
 	assert_has(f, flow_err(f), "LOG_LEVEL=loud: ", 1);
-	f->child = flow_consumer(f, same);
-	assert_int_equal(end_by_itself(&f->child), 2);
-	assert_has(f, flow_err(f), "another file than the journal", 1);
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		f->child = flow_consumer(f, same[i]);
+		assert_int_equal(end_by_itself(&f->child), 2);
+		assert_has(f, flow_err(f), "another file than the journal", 1);
+	}
 	f->child = flow_consumer(f, ours);
 	assert_int_equal(end_by_itself(&f->child), 2);
 	assert_has(f, flow_err(f), "(auto.offset.reset)", 1);
@@ -804,6 +848,7 @@ int main(void)
 		TEST(a_journal_that_ends_in_the_middle_of_a_line_goes_on),
 		TEST(rotated_and_killed_it_writes_each_event_once),
 		TEST(after_a_move_and_a_signal_it_writes_to_a_new_file),
+		TEST(a_journal_that_is_deleted_ends_it_at_the_next_line),
 		TEST(a_damaged_journal_is_not_touched),
 		TEST(an_offset_above_the_log_is_a_hole_and_what_is_known_is_dropped),
 		TEST(an_offset_below_the_log_is_a_hole_and_reading_goes_on),
@@ -812,6 +857,7 @@ int main(void)
 		TEST(a_known_number_with_other_bytes_is_kept_and_an_alarm),
 		TEST(passed_over_numbers_are_read_twice_counted_and_still_welcome),
 		TEST(a_group_that_is_ahead_of_the_journal_is_an_alarm_and_decides_nothing),
+		TEST(what_the_group_could_not_be_told_it_is_told_again),
 		TEST(a_topic_with_three_partitions_is_not_read),
 		TEST(without_a_broker_it_waits_and_says_so),
 		TEST(a_second_consumer_waits_until_the_first_is_gone),

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -159,6 +160,32 @@ static void whoever_follows_again_in_the_same_file_goes_on_where_he_was(void **s
 	assert_line("two");
 }
 
+static void *ask_for_places(void *context)
+{
+	const atomic_bool *const done = context;
+	struct journal_place place;
+
+	do {
+		journal_tail_place(&tail, &place);
+		assert_true(strcmp(place.journal, "") == 0 ||
+			    strcmp(place.journal, "0123456789abcdef") == 0);
+	} while (!atomic_load(done));
+	return NULL;
+}
+
+/* Somebody watches while the journal is opened: ThreadSanitizer sees what the two share. */
+static void the_journal_gets_its_name_while_it_is_asked_for(void **state)
+{
+	atomic_bool done = false;
+	pthread_t asking;
+
+	(void)state;
+	assert_int_equal(pthread_create(&asking, NULL, ask_for_places, &done), 0);
+	tell(file_of("P", "one\n"), 1, 4);
+	atomic_store(&done, true);
+	assert_int_equal(pthread_join(asking, NULL), 0);
+}
+
 #define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, make, clean)
 
 int main(void)
@@ -169,6 +196,7 @@ int main(void)
 		CLAIM(files_that_pass_too_fast_are_passed_over_and_that_is_said),
 		CLAIM(while_nobody_follows_only_the_newest_file_is_kept_open),
 		CLAIM(whoever_follows_again_in_the_same_file_goes_on_where_he_was),
+		CLAIM(the_journal_gets_its_name_while_it_is_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

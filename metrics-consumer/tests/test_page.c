@@ -225,9 +225,10 @@ static void unknown_and_repeated_query_parameters_are_named(void **state)
 
 static void a_last_event_id_that_is_none_of_ours_is_refused(void **state)
 {
-	static const char *const wrong[] = { "17", "0123456789abcdef", "0123456789abcdef:1",
-		"0123456789abcdef:1:2:3", "0123456789abcdeX:1:2", "0123456789abcdef:-1:2",
-		"0123456789abcdef:1:", "0123456789abcdef:1:99999999999999999999" };
+	static const char *const wrong[] = { "17", "0123456789abcdef", "0123456789abcdef:1:2",
+		"0123456789abcdef:1:2:3", "0123456789abcdef:1:2:3:4:5", "0123456789abcdeX:1:2:3:4",
+		"0123456789abcdef:-1:2:3:4",
+		"0123456789abcdef:1:2:3:", "0123456789abcdef:1:2:3:99999999999999999999" };
 	char header[128];
 
 	(void)state;
@@ -238,7 +239,7 @@ static void a_last_event_id_that_is_none_of_ours_is_refused(void **state)
 		assert_body("\"field\":\"Last-Event-ID\"");
 	}
 	/* Of another journal, or one that this journal never was at: from the beginning. */
-	ask_for("GET", "/feed", "Last-Event-ID: ffffffffffffffff:7:123", 1500);
+	ask_for("GET", "/feed", "Last-Event-ID: ffffffffffffffff:7:123:4:5", 1500);
 	assert_int_equal(answer.status, 200);
 	assert_body("event: all\ndata: {");
 }
@@ -268,6 +269,21 @@ static void an_event_is_shown_when_it_is_on_the_disk_and_not_before(void **state
 	assert_body("\"stock/1\",2,");
 }
 
+/* A path may hold any bytes, and what it says may be cut inside a character. */
+static void trouble_in_other_bytes_than_utf_8_is_shown(void **state)
+{
+	(void)state;
+	page_say(&page, PAGE_JOURNAL, NULL);
+	page_say(&page, PAGE_JOURNAL,
+		"write /b\xfc"
+		"cher: No space left on device");
+	ask("GET", "/readyz", NULL);
+	assert_body("\"journal\":\"write /b?cher: No space left on device\"");
+	ask_for("GET", "/feed", NULL, 1500);
+	assert_body("\"journal\":\"write /b?cher: No space left on device\"");
+	assert_body("\"text\":\"journal: write /b?cher: No space left on device\"");
+}
+
 #define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, start, stop)
 
 int main(void)
@@ -278,6 +294,7 @@ int main(void)
 		CLAIM(head_options_and_ranges_are_answered_right),
 		CLAIM(unknown_and_repeated_query_parameters_are_named),
 		CLAIM(a_last_event_id_that_is_none_of_ours_is_refused),
+		CLAIM(trouble_in_other_bytes_than_utf_8_is_shown),
 		CLAIM(an_event_is_shown_when_it_is_on_the_disk_and_not_before),
 	};
 

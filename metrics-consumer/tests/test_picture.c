@@ -214,6 +214,35 @@ static void what_is_no_line_is_counted_and_stops_nothing(void **state)
 	assert_int_equal(picture.event_count, 1);
 }
 
+/* Others may write up to 1 kB of any text; what is shown of it is cut between two characters. */
+static void a_long_text_is_cut_and_stays_what_it_is(void **state)
+{
+	static const char line[] =
+		"2025-07-08T19:15:33.000Z partition=0 offset=1 source=cart/1 id=1 delay_ms=3 "
+		"{\"type\":\"cart_item_failed\",\"service\":\"cart\",\"timestamp\":"
+		"\"2025-07-08T19:15:32Z\",\"payload\":{\"cartId\":\"Bücher\",\"sku\":\"Stück\","
+		"\"count\":2,\"status\":\"failed\",\"reason\":"
+		"\"0123456789012345678901234567890123456789012345678901234567890 €\"}}";
+	static const char shown[] =
+		"0123456789012345678901234567890123456789012345678901234567890 ";
+	json_t *const message = json_object();
+	const json_t *row;
+
+	(void)state;
+	see_stock("stock/1", 1, "Stuck", 5);
+	picture_line(&picture, line, sizeof(line) - 1, 1, sizeof(line));
+	picture_tell(&picture, message, true);
+	row = json_array_get(json_object_get(message, "skus"), 1);
+	assert_string_equal(json_string_value(json_array_get(row, 0)), "Stück");
+	assert_int_equal(json_integer_value(json_array_get(row, 5)), 1);
+	assert_string_equal(json_string_value(json_array_get(row, 6)), shown);
+	row = json_array_get(json_object_get(message, "events"), 1);
+	assert_string_equal(json_string_value(json_array_get(row, 7)), "Stück");
+	assert_string_equal(json_string_value(json_array_get(row, 8)), "Bücher");
+	assert_string_equal(json_string_value(json_array_get(row, 11)), shown);
+	json_decref(message);
+}
+
 static json_t *happenings(void)
 {
 	uint64_t change = 0;
@@ -353,6 +382,7 @@ int main(void)
 		CLAIM(a_telling_has_the_newest_events_and_counts_the_others),
 		CLAIM(a_filter_finds_what_is_kept),
 		CLAIM(what_is_no_line_is_counted_and_stops_nothing),
+		CLAIM(a_long_text_is_cut_and_stays_what_it_is),
 		CLAIM(silence_is_no_pause_and_a_wait_without_silence_neither),
 		CLAIM(a_pause_belongs_to_the_move_of_the_leader_whichever_is_seen_first),
 		CLAIM(the_timeline_keeps_the_newest_and_tells_only_what_changed),

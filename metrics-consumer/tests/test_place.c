@@ -126,6 +126,35 @@ static void assert_counts(struct fixture *f, uint64_t journaled, uint64_t repeat
 	assert_int_equal(counts->dead[DEAD_ALTERED], altered);
 }
 
+static void recall(struct fixture *f, int64_t offset, int64_t id)
+{
+	assert_true(place_recall_line(&f->place, &(struct line){ .time_ms = 1752002132481,
+							 .offset = offset,
+							 .source = "cart/a",
+							 .source_length = 6,
+							 .id = id,
+							 .value = EVENT("1"),
+							 .length = strlen(EVENT("1")) }));
+}
+
+/* Without a checkpoint the lines alone tell where reading goes on, and redriven ones are behind
+ * them. */
+static void a_redriven_line_is_no_position(void **state)
+{
+	struct fixture *const f = *state;
+
+	recall(f, 0, 1);
+	recall(f, 3, 4);
+	recall(f, 1, 2);
+	recall(f, 2, 3);
+	assert_int_equal(f->place.progress.next[0], 4);
+	assert_int_equal(f->place.progress.anchor[0].offset, 3);
+	assert_int_equal(f->place.progress.counts.missing, 0);
+	recall(f, 0, 5); /* of a topic that was made anew: it is one */
+	assert_int_equal(f->place.progress.next[0], 1);
+	assert_int_equal(f->place.progress.anchor[0].offset, 0);
+}
+
 /* Writes what waits and begins anew with what @state or the files tell: as after a restart. */
 static void start_again(struct fixture *f, const char *lines)
 {
@@ -631,6 +660,7 @@ static void a_state_saved_by_a_program_with_fewer_types_is_taken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_redriven_line_is_no_position),
 		TEST(a_copy_is_dropped_and_other_bytes_are_put_aside),
 		TEST(a_value_is_compared_as_its_line_holds_it),
 		TEST(a_number_first_seen_on_a_broken_record_is_that_ones),

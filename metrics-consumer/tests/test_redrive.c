@@ -119,6 +119,21 @@ static void a_repaired_letter_becomes_a_line_once(void **state)
 	assert_journal(f, LINE(0, 1) LINE(2, 3) REDRIVEN(1, 2));
 }
 
+/* Also where the dead letter is no more when the consumer starts. */
+static void its_number_is_missing_no_more(void **state)
+{
+	struct fixture *const f = *state;
+	char *checkpoint;
+
+	put(f, "metrics.log", LINE(0, 1) LINE(2, 3));
+	put(f, "dead-letter.log", LETTER(1, 2, REPAIRED));
+	assert_true(run(f));
+	checkpoint = scratch_read(&f->scratch, "metrics.log.checkpoint", NULL);
+	if (!strstr(checkpoint, "\"missing\":[]"))
+		fail_msg("%s", checkpoint);
+	free(checkpoint);
+}
+
 static void what_a_rotated_file_has_is_there(void **state)
 {
 	struct fixture *const f = *state;
@@ -304,6 +319,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_repaired_letter_becomes_a_line_once),
+		TEST(its_number_is_missing_no_more),
 		TEST(what_a_rotated_file_has_is_there),
 		TEST(a_dry_run_changes_nothing),
 		TEST(a_value_is_repaired_in_any_form),

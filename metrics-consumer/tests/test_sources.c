@@ -85,6 +85,19 @@ static unsigned next_random(unsigned *seed)
 	return *seed >> 8;
 }
 
+/* A run of numbers that are known, or that are not, ends where the next one begins. */
+static void assert_run(const struct source *s, const bool *seen, int64_t first)
+{
+	int64_t last = first + 99;
+
+	assert_int_equal(source_knows(s, first, &last), seen[first]);
+	assert_in_range(last, first, first + 99);
+	for (int64_t id = first; id <= last && id <= s->highest; id++)
+		assert_int_equal(seen[id], seen[first]);
+	if (last < first + 99 && last < s->highest)
+		assert_int_not_equal(seen[last + 1], seen[first]);
+}
+
 /* Against one bit for each number, over orders from nearly sorted to wild. */
 static void any_order_gives_what_one_bit_a_number_gives(void **state)
 {
@@ -115,6 +128,7 @@ static void any_order_gives_what_one_bit_a_number_gives(void **state)
 			for (int64_t id = first; id < first + 100 && id <= IDS; id++)
 				count += seen[id];
 			assert_int_equal(source_known(sources_at(s, 0), first, first + 99), count);
+			assert_run(sources_at(s, 0), seen, first);
 		}
 		sources_free(&s);
 	}

@@ -15,6 +15,8 @@
 #include <zstd.h>
 
 #include "http/server.h"
+#include "metrics-consumer/checkpoint.h"
+#include "metrics-consumer/place.h"
 #include "metrics-consumer/tests/scratch.h"
 #include "metrics-consumer/verify.h"
 
@@ -408,12 +410,87 @@ static void what_deleted_files_held_is_not_missing(void **state)
 	assert_report(f, "missing: source cart/a id 21 to 21\n");
 }
 
+/* A checkpoint of a journal whose first two files were deleted, and which had got these lines. */
+static void save_checkpoint(struct fixture *f, const char *source, int64_t first, int64_t last)
+{
+	struct checkpoint checkpoint = {
+		.journal = "0123456789abcdef", .number = 3, .deleted = 2, .time_ms = 1752002132000
+	};
+	struct place place;
+
+	assert_true(place_open(&place, NULL, &f->fail));
+	for (int64_t id = first; id <= last; id++)
+		assert_true(place_recall_line(&place, &(struct line){ .time_ms = 1752002132000,
+							      .offset = id,
+							      .source = source,
+							      .source_length = strlen(source),
+							      .id = id,
+							      .value = CART,
+							      .length = strlen(CART) }));
+	checkpoint.state = place_save(&place);
+	assert_true(checkpoint_write(f->journal_path, &checkpoint, &f->fail));
+	checkpoint_clear(&checkpoint);
+	place_close(&place);
+}
+
+/* The checkpoint knows what the deleted files held: numbers that were never there are missing. */
+static void what_no_deleted_file_held_is_missing(void **state)
+{
+	struct fixture *const f = *state;
+
+	put(f, "cart/a", 11, 20);
+	save_checkpoint(f, "cart/a", 4, 20);
+	assert_true(ask(f));
+	assert_false(f->clean);
+	assert_report(f, "7 events stood in the 2 journal files that were deleted");
+	assert_report(f, "missing: source cart/a id 1 to 3\n");
+	assert_report(f, "\n3 missing, ");
+}
+
+/* Of a store that is no more all lines may have been deleted by age. */
+static void a_source_that_is_in_deleted_files_alone_is_not_missing(void **state)
+{
+	struct fixture *const f = *state;
+
+	put(f, "cart/a", 1, 20);
+	save_checkpoint(f, "stock/old", 1, 5);
+	f->answer = "{\"source\":\"stock/old\",\"last\":5,\"published\":5,\"waiting\":0}";
+	f->options.outboxes[f->options.outbox_count++] = f->url;
+	assert_true(ask(f));
+	assert_report(f, "5 events stood in the 2 journal files that were deleted");
+	assert_report(f, CLEAN);
+	assert_true(f->clean);
+	f->answer = "{\"source\":\"stock/old\",\"last\":6,\"published\":6,\"waiting\":0}";
+	assert_true(ask(f));
+	assert_report(f, "missing: source stock/old id 6 to 6\n");
+}
+
+#define ALTERED_2                                                                                  \
+	"{\"time\":\"2025-07-08T19:15:32.481Z\",\"partition\":0,\"offset\":9,"                     \
+	"\"source\":\"cart/a\",\"id\":2,\"reason\":\"altered\",\"key_hex\":null,"                  \
+	"\"value_hex\":\"7b\"}\n"
+
+/* Something that is no event came under the number first, and so the event is nowhere. */
+static void an_event_that_was_put_aside_behind_a_dead_letter_is_altered(void **state)
+{
+	struct fixture *const f = *state;
+	FILE *dead;
+
+	put(f, "cart/a", 1, 1);
+	put(f, "cart/a", 3, 3);
+	put_dead(f, "cart/a", 2);
+	dead = fopen(f->dead_path, "a");
+	assert_non_null(dead);
+	fputs(ALTERED_2, dead);
+	assert_int_equal(fclose(dead), 0);
+	assert_true(ask(f));
+	assert_false(f->clean);
+	assert_report(f, "altered: source cart/a id 2\n");
+}
+
 static void a_copy_with_other_bytes_that_was_put_aside_is_altered(void **state)
 {
-	static const char letter[] =
-		"{\"time\":\"2025-07-08T19:15:32.481Z\",\"partition\":0,\"offset\":9,"
-		"\"source\":\"cart/a\",\"id\":2,\"reason\":\"altered\",\"key_hex\":null,"
-		"\"value_hex\":\"7b\"}\n";
+	static const char letter[] = ALTERED_2;
 	struct fixture *const f = *state;
 
 	put(f, "cart/a", 1, 3);
@@ -553,7 +630,10 @@ int main(void)
 		TEST(a_journal_that_was_just_moved_is_read_where_it_is),
 		TEST(a_rotation_meanwhile_is_followed),
 		TEST(what_deleted_files_held_is_not_missing),
+		TEST(what_no_deleted_file_held_is_missing),
+		TEST(a_source_that_is_in_deleted_files_alone_is_not_missing),
 		TEST(a_copy_with_other_bytes_that_was_put_aside_is_altered),
+		TEST(an_event_that_was_put_aside_behind_a_dead_letter_is_altered),
 		TEST(a_store_says_what_was_acknowledged),
 		TEST(what_is_no_store_is_named),
 		TEST(what_cannot_be_answered_is_a_failure),

@@ -1,6 +1,7 @@
 /* Viewers on sockets of this machine: bounded, resumed, dropped, and never waited for. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -128,9 +129,34 @@ static void await_count(size_t count)
 	assert_int_equal(viewers_count(&viewers), count);
 }
 
-static void publish(const char *json, const char *id)
+static void publish(const char *json, const char *place)
 {
-	assert_true(viewers_publish(&viewers, "tick", json, id));
+	assert_true(viewers_publish(&viewers, "tick", json, place));
+}
+
+/* The id of a message at @place, which message number @next follows. */
+static const char *id_of(const char *place, uint64_t next)
+{
+	static char id[VIEWERS_ID_MAX];
+
+	(void)snprintf(id, sizeof(id), "%s:%" PRIu64 ":%" PRIu64, place, viewers.run, next);
+	return id;
+}
+
+static bool hears_id(int fd, const char *place, uint64_t next, const char *rest)
+{
+	char wanted[256];
+
+	(void)snprintf(wanted, sizeof(wanted), "id: %s\n%s", id_of(place, next), rest);
+	return hears(fd, wanted);
+}
+
+/* Until somebody waits for a snapshot. */
+static void await_want(void)
+{
+	for (int i = 0; i < 1000 && !viewers_want_snapshot(&viewers); i++)
+		usleep(10000);
+	assert_true(viewers_want_snapshot(&viewers));
 }
 
 static void a_viewer_gets_a_snapshot_and_then_what_comes(void **state)
@@ -139,14 +165,12 @@ static void a_viewer_gets_a_snapshot_and_then_what_comes(void **state)
 
 	(void)state;
 	await_count(1);
-	for (int i = 0; i < 1000 && !viewers_want_snapshot(&viewers); i++)
-		usleep(10000);
-	assert_true(viewers_want_snapshot(&viewers));
+	await_want();
 	assert_true(viewers_snapshot(&viewers, "{\"all\":1}", "j:1:10"));
 	assert_false(viewers_want_snapshot(&viewers));
-	assert_true(hears(fd, "id: j:1:10\nevent: all\ndata: {\"all\":1}\n\n"));
+	assert_true(hears_id(fd, "j:1:10", 0, "event: all\ndata: {\"all\":1}\n\n"));
 	publish("{\"n\":1}", "j:1:20");
-	assert_true(hears(fd, "id: j:1:20\nevent: tick\ndata: {\"n\":1}\n\n"));
+	assert_true(hears_id(fd, "j:1:20", 1, "event: tick\ndata: {\"n\":1}\n\n"));
 	close(fd);
 }
 
@@ -169,19 +193,52 @@ static void a_viewer_that_comes_back_goes_on_behind_its_last_id(void **state)
 
 	(void)state;
 	publish("{\"n\":1}", "j:1:20");
-	publish("{\"n\":2}", "j:1:30");
-	fd = ask("/feed", "j:1:20", 0);
+	publish("{\"n\":2}", "j:1:20"); /* no line came meanwhile: a broker went, say */
+	fd = ask("/feed", id_of("j:1:20", 1), 0);
 	assert_true(hears(fd, "{\"n\":2}"));
 	assert_null(strstr(text, "{\"n\":1}"));
 	publish("{\"n\":3}", "j:1:40");
 	assert_true(hears(fd, "{\"n\":3}"));
 	assert_false(viewers_want_snapshot(&viewers));
 	close(fd);
-	fd = ask("/feed", "j:1:15", 0); /* the ring does not have it */
-	for (int i = 0; i < 1000 && !viewers_want_snapshot(&viewers); i++)
-		usleep(10000);
-	assert_true(viewers_want_snapshot(&viewers));
+}
+
+static void assert_begins_anew(const char *last_id)
+{
+	const int fd = ask("/feed", last_id, 0);
+
+	await_want();
+	assert_true(viewers_snapshot(&viewers, "{\"all\":1}", "j:1:20"));
+	assert_true(hears(fd, "event: all\ndata: {\"all\":1}\n"));
 	close(fd);
+	pthread_mutex_lock(&viewers.lock);
+	viewers.snapshots = 0; /* or the next one gets this one */
+	pthread_mutex_unlock(&viewers.lock);
+}
+
+/* While nothing is journaled each message is at the same place, and may tell something. */
+static void a_viewer_whose_message_the_ring_has_left_begins_anew(void **state)
+{
+	(void)state;
+	publish("{\"n\":0}", "j:1:20");
+	for (int i = 0; i < VIEWERS_MESSAGES; i++)
+		publish("{\"n\":1}", "j:1:20");
+	assert_begins_anew(id_of("j:1:20", 0)); /* it had none of them */
+	assert_begins_anew(id_of("j:1:20", 1000));
+	assert_begins_anew("j:1:20");
+}
+
+/* The process was started again: the same journal, and another history. */
+static void a_viewer_of_another_process_begins_anew(void **state)
+{
+	(void)state;
+	publish("{\"n\":1}", "j:1:20");
+	publish("{\"n\":2}", "j:1:20");
+	viewers.run++;
+	const char *const id = id_of("j:1:20", 1);
+
+	viewers.run--;
+	assert_begins_anew(id);
 }
 
 /* 64 kB messages, more than the ring and both sockets hold. */
@@ -206,19 +263,18 @@ static void a_viewer_that_does_not_read_is_dropped_and_told_and_nobody_waits(voi
 	assert_true(viewers_snapshot(&viewers, "{}", "j:1:0"));
 	for (int i = 0; i < 4 * VIEWERS_MESSAGES; i++) {
 		const int64_t began = clock_mono_ms();
-		char id[32];
+		char place[32];
 
-		(void)snprintf(id, sizeof(id), "j:1:%d", i + 1);
-		publish(json, id);
+		(void)snprintf(place, sizeof(place), "j:1:%d", i + 1);
+		publish(json, place);
 		if (clock_mono_ms() - began > longest_ms)
 			longest_ms = clock_mono_ms() - began;
-		(void)snprintf(id, sizeof(id), "id: j:1:%d\n", i + 1);
-		assert_true(hears(quick, id));
+		assert_true(hears_id(quick, place, (uint64_t)i + 1, ""));
 	}
 	assert_true(longest_ms < 1000); /* a wait would be for ever */
 	assert_true(viewers.bytes <= VIEWERS_BYTES);
 	assert_true(viewers.next - viewers.first <= VIEWERS_MESSAGES);
-	assert_true(hears(slow, "\nevent: dropped\ndata: {\"why\":"));
+	assert_true(hears(slow, "\nid:\nevent: dropped\ndata: {\"why\":"));
 	assert_true(is_at_end(slow));
 	assert_int_equal(viewers.dropped, 1);
 	await_count(1);
@@ -305,6 +361,10 @@ int main(void)
 			the_next_viewer_gets_the_same_snapshot_and_the_messages_since, start, stop),
 		cmocka_unit_test_setup_teardown(
 			a_viewer_that_comes_back_goes_on_behind_its_last_id, start, stop),
+		cmocka_unit_test_setup_teardown(
+			a_viewer_whose_message_the_ring_has_left_begins_anew, start, stop),
+		cmocka_unit_test_setup_teardown(
+			a_viewer_of_another_process_begins_anew, start, stop),
 		cmocka_unit_test_setup_teardown(
 			a_viewer_that_does_not_read_is_dropped_and_told_and_nobody_waits, start,
 			stop),
