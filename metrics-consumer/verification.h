@@ -1,5 +1,5 @@
-/* metrics-consumer/verification.h - what `verify` finds, as verify.c fills it and
- * verify_report.c writes it. */
+/* metrics-consumer/verification.h - what `verify` finds. verify.c reads; verify_lines.c judges what
+ * was read, verify_missing.c what was not there, and verify_report.c writes it. One thread. */
 #ifndef METRICS_CONSUMER_VERIFICATION_H
 #define METRICS_CONSUMER_VERIFICATION_H
 
@@ -69,6 +69,23 @@ struct verification {
 	} named[OFFENCES][VERIFY_NAMED_MAX];
 	struct progress_bar bar;
 };
+
+/* Takes the next line of the journal, or of the dead letter. False where it is damaged, or there is
+ * no memory. */
+bool verification_take_line(
+	struct verification *v, const char *bytes, size_t length, struct fail *fail);
+bool verification_take_letter(
+	struct verification *v, const char *bytes, size_t length, struct fail *fail);
+/* When journal and topic are read: compares the events of both. */
+void verification_find_altered(struct verification *v);
+
+/* Counts what is missing of all that was heard of, anew each time. */
+void verification_find_missing(struct verification *v);
+/* Frees what that remembers of the checkpoint. */
+void verification_forget(struct verification *v);
+
+/* Room for the name of an offender, or NULL where enough are named. */
+char *verification_next_name(struct verification *v, enum offence offence);
 
 void verification_write(const struct verification *v, FILE *out);
 
