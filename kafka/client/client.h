@@ -41,7 +41,7 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct
  * behind with what it holds, the log says so, and the answer is false; what its callbacks point to
  * has to live as long as the process. NULL is fine. */
 bool kafka_client_destroy(rd_kafka_t **client);
-/* How many were left behind; each keeps threads and sockets. Any thread. */
+/* How many were left behind and have not ended since; each keeps threads and sockets. Any thread. */
 int kafka_clients_left(void);
 
 /* Asks the brokers for the topic, waits at most @wait_ms. True if it has @partitions
