@@ -5,9 +5,16 @@
 
 #include "cart_sql.h"
 
+#define BACK_MS 60000
+
 struct finding {
 	bool found;
 	int64_t level, in_cart;
+};
+
+struct replaced { /* a source */
+	bool found;
+	int64_t highest, at_ms;
 };
 
 bool store_make_tables(struct db *db, struct fail *fail)
@@ -99,24 +106,31 @@ static bool add_item(struct outbox_tx *tx, struct add_item *item, struct fail *f
 	return put_item(tx, item, fail);
 }
 
-static bool take_found(void *context, const struct db_value *columns)
+static bool take_replaced(void *context, const struct db_value *columns)
 {
-	(void)columns;
-	*(bool *)context = true;
+	*(struct replaced *)context = (struct replaced){ true, columns[0].whole, columns[1].whole };
 	return true;
 }
 
-/* A source that was not seen before is stock's new store; one that was replaced is over. */
+/* A source that was not seen before is stock's new store. One that was replaced is over: what comes
+ * of it are copies, or the last words of a process whose store was taken away. Where it says
+ * something new long after that, the old store is back. */
 static bool change_source(struct db *db, struct stock_view *view, const struct level *level,
 	bool *over, struct fail *fail)
 {
-	const struct db_value was = db_text(view->source), now = db_text(level->source);
+	const struct db_value was[] = { db_text(view->source), db_whole(view->highest),
+		db_whole(level->time_ms) };
+	const struct db_value now = db_text(level->source);
+	struct replaced replaced = { 0 };
 
-	if (!db_query(db, SQL_FIND_FORMER_SOURCE, &now, 1, take_found, over, fail))
-		return fail_prefix(fail, "find a former source");
+	if (!db_query(db, SQL_FIND_REPLACED_SOURCE, &now, 1, take_replaced, &replaced, fail))
+		return fail_prefix(fail, "find a replaced source");
+	*over = replaced.found &&
+		(level->event_id <= replaced.highest || level->time_ms - replaced.at_ms < BACK_MS);
 	if (*over)
 		return true;
-	if ((*view->source && !db_query(db, SQL_ADD_FORMER_SOURCE, &was, 1, NULL, NULL, fail)) ||
+	if ((*view->source && !db_query(db, SQL_ADD_REPLACED_SOURCE, was, 3, NULL, NULL, fail)) ||
+		!db_query(db, SQL_FORGET_REPLACED_SOURCE, &now, 1, NULL, NULL, fail) ||
 		!db_query(db, SQL_FORGET_OTHER_SOURCES, &now, 1, NULL, NULL, fail))
 		return fail_prefix(fail, "forget levels");
 	strcpy(view->source, level->source);
