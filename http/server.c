@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "http/strict.h"
@@ -323,6 +324,18 @@ static bool open_listener(
 		"listen on %s port %lld", options->address, (long long)options->port);
 }
 
+/* Clients must not take the files that the rest of the process needs, for its way to Kafka. */
+static unsigned connections_max(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
+		files.rlim_cur >= HTTP_CONNECTIONS_MAX + HTTP_FILES_LEFT)
+		return HTTP_CONNECTIONS_MAX;
+	return (unsigned)(files.rlim_cur > 2 * HTTP_FILES_LEFT ? files.rlim_cur - HTTP_FILES_LEFT
+							       : files.rlim_cur / 2);
+}
+
 /* MHD_USE_EPOLL of 0.9.75 stops serving when a thread holds exactly 128 connections;
  * with poll it does not. */
 bool http_server_start(
@@ -354,9 +367,8 @@ bool http_server_start(
 		NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
 		MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)HTTP_IDLE_SECONDS, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS,
-		MHD_OPTION_END);
+		connections_max(), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_SECONDS,
+		MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_END);
 	if (!s->daemon) {
 		close(s->listener);
 		pthread_cond_destroy(&s->idle);

@@ -19,6 +19,7 @@
 #define HTTP_BODY_MAX        65536 /* bytes of a request body */
 #define HTTP_PARTS_MAX       4     /* variable parts of a path */
 #define HTTP_CONNECTIONS_MAX 1000  /* open at once; further ones wait in the listen queue */
+#define HTTP_FILES_LEFT      100   /* of those the process may open; fewer connections, then */
 #define HTTP_THREADS         2     /* that serve */
 #define HTTP_IDLE_SECONDS    30    /* a connection without traffic is closed after this */
 
