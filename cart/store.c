@@ -47,12 +47,14 @@ bool store_view(struct db *db, struct stock_view *view, struct fail *fail)
 	       fail_prefix(fail, "read the view of stock");
 }
 
-static bool learn(struct db *db, const struct level *level, struct fail *fail)
+/* @how: where there is a level of another source, the partition replaces it, and an answer of stock
+ * does not. */
+static bool learn(struct db *db, const char *how, const struct level *level, struct fail *fail)
 {
 	const struct db_value values[] = { db_text(level->sku), db_text(level->source),
 		db_whole(level->event_id), db_whole(level->count), db_whole(level->price_cents) };
 
-	return db_query(db, SQL_LEARN_LEVEL, values, 5, NULL, NULL, fail) ||
+	return db_query(db, how, values, 5, NULL, NULL, fail) ||
 	       fail_prefix(fail, "learn a stock level");
 }
 
@@ -84,7 +86,7 @@ static bool add_item(struct outbox_tx *tx, struct add_item *item, struct fail *f
 	const struct db_value key[] = { db_text(item->cart_id), db_text(item->sku) };
 	struct finding finding = { 0 };
 
-	if (item->asked && item->known && !learn(tx->db, &item->level, fail))
+	if (item->asked && item->known && !learn(tx->db, SQL_LEARN_ANSWER, &item->level, fail))
 		return false;
 	if (!db_query(tx->db, SQL_FIND_LEVEL, key, 2, take_finding, &finding, fail))
 		return fail_prefix(fail, "find stock level");
@@ -161,7 +163,7 @@ static bool learn_levels(struct outbox_tx *tx, struct learn_levels *asked, struc
 			view.believed = level->event_id;
 			continue;
 		}
-		if (!learn(tx->db, level, fail))
+		if (!learn(tx->db, SQL_LEARN_LEVEL, level, fail))
 			return false;
 		if (level->event_id > view.highest)
 			view.highest = level->event_id;

@@ -171,6 +171,28 @@ static void what_still_comes_of_the_old_store_is_ignored(void **state)
 	assert_int_equal(view_of(f).highest, 1);
 }
 
+/* stock was asked, its store was made anew, and the partition told the level, all within a second.
+ */
+static void an_answer_of_the_old_store_does_not_replace_the_new_level(void **state)
+{
+	struct store_fixture *const f = *state;
+	struct add_item item = add(f, 20);
+	struct fail fail = { 0 };
+
+	assert_int_equal(item.result, ADD_ASK_STOCK);
+	learn(f, "stock/00000002", "A123", 1, 10);
+	item.asked = item.known = true;
+	item.level = (struct level){ .sku = "A123", .source = SOURCE, .event_id = 3, .count = 70 };
+	assert_true(store_fixture_ask(f, &item.cart.asked.command, &fail));
+	assert_int_equal(item.result, ADD_NOT_ENOUGH_STOCK);
+	assert_int_equal(level_of(f), 10);
+	item.level = (struct level){
+		.sku = "A123", .source = "stock/00000002", .event_id = 2, .count = 20
+	};
+	assert_true(store_fixture_ask(f, &item.cart.asked.command, &fail));
+	assert_int_equal(item.result, ADD_DONE); /* the partition is a little behind */
+}
+
 /* ATTACKS D8. */
 static void an_old_store_that_is_back_counts_again(void **state)
 {
@@ -360,6 +382,7 @@ int main(void)
 		TEST(an_older_event_does_not_set_a_level_back),
 		TEST(a_new_stock_store_empties_the_view_of_the_old_one),
 		TEST(what_still_comes_of_the_old_store_is_ignored),
+		TEST(an_answer_of_the_old_store_does_not_replace_the_new_level),
 		TEST(an_old_store_that_is_back_counts_again),
 		TEST(a_hole_is_read_again_once_and_then_believed),
 		TEST(the_position_is_kept_with_the_levels),
