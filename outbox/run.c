@@ -432,6 +432,21 @@ bool run_ask_brokers(struct run *r, struct fail *fail)
 	return true;
 }
 
+void run_look_at_end(struct run *r)
+{
+	const char *const topic = r->options->kafka.topic;
+	struct fail fail = { 0 };
+	int64_t first, end;
+
+	if (kafka_partition_bounds(
+		    r->producer, topic, r->options->partition, BACK_WAIT_MS, &first, &end, &fail) &&
+		end <= r->offset)
+		break_run(r,
+			"partition %" PRId32 " ends at offset %" PRId64
+			", and had a record at offset %" PRId64,
+			r->options->partition, end, r->offset);
+}
+
 void run_end(struct run *r)
 {
 	/* A request on its way may still be written: a copy, which the reader drops. */
