@@ -19,7 +19,7 @@ struct level {
 	char sku[EVENT_NAME_MAX];
 	char source[SOURCE_MAX];
 	int64_t event_id;
-	int64_t offset; /* of its record; unused where stock was asked */
+	int64_t offset, time_ms; /* of its record; unused where stock was asked */
 	int64_t count, price_cents;
 };
 

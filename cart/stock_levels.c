@@ -6,8 +6,8 @@
  * what was read there before. Reading starts at the earliest record again, once,
  * - where another record is there, or none: the topic was made anew, or cut;
  * - where numbers of stock are left out: what filled the hole may have come before it.
- * Levels stay meanwhile: an older event cannot replace a newer one of the same source, and a
- * source that was replaced is over. */
+ * Levels stay meanwhile: an older event cannot replace a newer one of the same source, and what a
+ * source that was replaced had said by then is over. */
 #include "cart/stock_levels.h"
 
 #include <inttypes.h>
@@ -40,6 +40,7 @@ static const struct kafka_property fixed[] = {
 	{ "enable.auto.commit", "false" },
 	{ "enable.auto.offset.store", "false" },
 	{ "auto.offset.reset", "error" },
+	{ "isolation.level", "read_uncommitted" }, /* somebody else's open one holds up nothing */
 	{ "check.crcs", "true" },
 	{ NULL, NULL },
 };
@@ -176,6 +177,7 @@ static void take_record(struct stock_levels *l, const rd_kafka_message_t *record
 	strcpy(level->source, headers.source);
 	level->event_id = headers.id;
 	level->offset = record->offset;
+	level->time_ms = rd_kafka_message_timestamp(record, NULL);
 	level->count = l->event.count;
 	level->price_cents = l->event.price_cents;
 	l->found.count++;

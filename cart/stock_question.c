@@ -92,6 +92,7 @@ static bool ask(struct stock_question *q, struct add_item *item)
 		return false;
 	(void)snprintf(url, sizeof(url), "%s/stocks/%s", q->url, item->sku);
 	(void)curl_easy_setopt(q->curl, CURLOPT_URL, url);
+	(void)curl_easy_setopt(q->curl, CURLOPT_PATH_AS_IS, 1L); /* a SKU may be two dots */
 	(void)curl_easy_setopt(q->curl, CURLOPT_NOPROXY, "*");
 	/* A name that cannot be resolved in time is not waited for. */
 	(void)curl_easy_setopt(q->curl, CURLOPT_QUICK_EXIT, 1L);

@@ -5,9 +5,16 @@
 
 #include "cart_sql.h"
 
+#define BACK_MS 60000
+
 struct finding {
 	bool found;
 	int64_t level, in_cart;
+};
+
+struct replaced { /* a source */
+	bool found;
+	int64_t highest, at_ms;
 };
 
 bool store_make_tables(struct db *db, struct fail *fail)
@@ -40,12 +47,14 @@ bool store_view(struct db *db, struct stock_view *view, struct fail *fail)
 	       fail_prefix(fail, "read the view of stock");
 }
 
-static bool learn(struct db *db, const struct level *level, struct fail *fail)
+/* @how: where there is a level of another source, the partition replaces it, and an answer of stock
+ * does not. */
+static bool learn(struct db *db, const char *how, const struct level *level, struct fail *fail)
 {
 	const struct db_value values[] = { db_text(level->sku), db_text(level->source),
 		db_whole(level->event_id), db_whole(level->count), db_whole(level->price_cents) };
 
-	return db_query(db, SQL_LEARN_LEVEL, values, 5, NULL, NULL, fail) ||
+	return db_query(db, how, values, 5, NULL, NULL, fail) ||
 	       fail_prefix(fail, "learn a stock level");
 }
 
@@ -77,7 +86,7 @@ static bool add_item(struct outbox_tx *tx, struct add_item *item, struct fail *f
 	const struct db_value key[] = { db_text(item->cart_id), db_text(item->sku) };
 	struct finding finding = { 0 };
 
-	if (item->asked && item->known && !learn(tx->db, &item->level, fail))
+	if (item->asked && item->known && !learn(tx->db, SQL_LEARN_ANSWER, &item->level, fail))
 		return false;
 	if (!db_query(tx->db, SQL_FIND_LEVEL, key, 2, take_finding, &finding, fail))
 		return fail_prefix(fail, "find stock level");
@@ -99,24 +108,31 @@ static bool add_item(struct outbox_tx *tx, struct add_item *item, struct fail *f
 	return put_item(tx, item, fail);
 }
 
-static bool take_found(void *context, const struct db_value *columns)
+static bool take_replaced(void *context, const struct db_value *columns)
 {
-	(void)columns;
-	*(bool *)context = true;
+	*(struct replaced *)context = (struct replaced){ true, columns[0].whole, columns[1].whole };
 	return true;
 }
 
-/* A source that was not seen before is stock's new store; one that was replaced is over. */
+/* A source that was not seen before is stock's new store. One that was replaced is over: what comes
+ * of it are copies, or the last words of a process whose store was taken away. Where it says
+ * something new long after that, the old store is back. */
 static bool change_source(struct db *db, struct stock_view *view, const struct level *level,
 	bool *over, struct fail *fail)
 {
-	const struct db_value was = db_text(view->source), now = db_text(level->source);
+	const struct db_value was[] = { db_text(view->source), db_whole(view->highest),
+		db_whole(level->time_ms) };
+	const struct db_value now = db_text(level->source);
+	struct replaced replaced = { 0 };
 
-	if (!db_query(db, SQL_FIND_FORMER_SOURCE, &now, 1, take_found, over, fail))
-		return fail_prefix(fail, "find a former source");
+	if (!db_query(db, SQL_FIND_REPLACED_SOURCE, &now, 1, take_replaced, &replaced, fail))
+		return fail_prefix(fail, "find a replaced source");
+	*over = replaced.found &&
+		(level->event_id <= replaced.highest || level->time_ms - replaced.at_ms < BACK_MS);
 	if (*over)
 		return true;
-	if ((*view->source && !db_query(db, SQL_ADD_FORMER_SOURCE, &was, 1, NULL, NULL, fail)) ||
+	if ((*view->source && !db_query(db, SQL_ADD_REPLACED_SOURCE, was, 3, NULL, NULL, fail)) ||
+		!db_query(db, SQL_FORGET_REPLACED_SOURCE, &now, 1, NULL, NULL, fail) ||
 		!db_query(db, SQL_FORGET_OTHER_SOURCES, &now, 1, NULL, NULL, fail))
 		return fail_prefix(fail, "forget levels");
 	strcpy(view->source, level->source);
@@ -147,7 +163,7 @@ static bool learn_levels(struct outbox_tx *tx, struct learn_levels *asked, struc
 			view.believed = level->event_id;
 			continue;
 		}
-		if (!learn(tx->db, level, fail))
+		if (!learn(tx->db, SQL_LEARN_LEVEL, level, fail))
 			return false;
 		if (level->event_id > view.highest)
 			view.highest = level->event_id;

@@ -11,8 +11,9 @@ bool store_make_tables(struct db *db, struct fail *fail);
  * Adding: done where what the cart holds plus the count does not exceed the level; cart
  * reserves nothing. Removing: an event where something was there. Learning: only what is higher for
  * that SKU and source counts; a new source empties the view of the old one, because its store was
- * made anew, and what still comes of the old one is ignored; a hole in the source's numbers makes
- * the partition be read again, once. */
+ * made anew, and what still comes of the old one is ignored, unless it is new and comes a minute or
+ * more later: then that store was put back. A hole in the source's numbers makes the partition be
+ * read again, once. */
 bool store_apply(void *service, struct outbox_tx *tx, struct command *command, struct fail *fail);
 
 /* How far partition 1 is read. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -446,6 +447,30 @@ const char *http_query(const struct http_request *request, const char *name)
 const char *http_header(const struct http_request *request, const char *name)
 {
 	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+struct counting {
+	const char *name;
+	size_t count;
+};
+
+static enum MHD_Result count_one(
+	void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct counting *const counting = context;
+
+	(void)kind;
+	(void)value;
+	counting->count += strcasecmp(name, counting->name) == 0;
+	return MHD_YES;
+}
+
+bool http_header_repeated(const struct http_request *request, const char *name)
+{
+	struct counting counting = { .name = name };
+
+	(void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_one, &counting);
+	return counting.count > 1;
 }
 
 const char *http_body(const struct http_request *request, size_t *length)

@@ -65,6 +65,8 @@ void http_server_stop(struct http_server **server);
 const char *http_part(const struct http_request *request, size_t index);
 const char *http_query(const struct http_request *request, const char *name);  /* NULL: not there */
 const char *http_header(const struct http_request *request, const char *name); /* NULL: not there */
+/* The header stands there twice or more: nobody can say which one counts. */
+bool http_header_repeated(const struct http_request *request, const char *name);
 /* The traceparent that what comes of the request is to carry; "": none. That of the request where
  * it has a sound one; a new one where its one is not sound. */
 const char *http_traceparent(const struct http_request *request);

@@ -9,24 +9,6 @@
 #include "process/log.h"
 #include "trace/spans.h"
 
-static enum MHD_Result count_one(
-	void *context, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-	(void)kind;
-	(void)value;
-	*(unsigned *)context += strcasecmp(name, "traceparent") == 0;
-	return MHD_YES;
-}
-
-/* Two of them are none: nobody can say which one counts. */
-static bool is_alone(struct http_request *request)
-{
-	unsigned count = 0;
-
-	(void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_one, &count);
-	return count == 1;
-}
-
 /* The specification's methods; any other word is _OTHER. */
 static const char *known_method(const char *method)
 {
@@ -78,7 +60,8 @@ void http_trace_begin(
 
 	if (!text && !spans)
 		return;
-	sound = text && traceparent_read(text, strlen(text), &context) && is_alone(request);
+	sound = text && traceparent_read(text, strlen(text), &context) &&
+		!http_header_repeated(request, "traceparent");
 	if (!text && is_reading(method)) /* probes and scrapes would be most traces */
 		return;
 	if (!sound && !trace_make_id(&context))

@@ -39,6 +39,8 @@
  * Going wrong, apart from the above:
  * - The brokers are away: the producer is kept and goes on by itself. When they are back its next
  *   report shows whether they lost something; where nothing is on its way, a new run looks.
+ * - Brokers that stayed have lost something (the only one in sync lost power, or somebody made the
+ *   topic anew), and nothing is on its way: the partition's end is looked at every LOOK_MS.
  * - The offset of a report steps back: the log was cut. It jumps: somebody else writes, or a
  *   producer given up still did. Both end the producer, and the next run looks. Where the first
  *   report of a run jumps, nothing else is on its way: the relay looks at once, and keeps the
@@ -70,6 +72,7 @@
 
 #define PATIENCE_MS   5000 /* rows that wait longer without an acknowledgement: not ready */
 #define IDLE_MS       1000
+#define LOOK_MS       10000 /* how often a run with nothing to send looks at the partition's end */
 #define LOOK_AGAIN_MS 100
 
 struct relay {
@@ -80,7 +83,8 @@ struct relay {
 
 	/* The thread's own. */
 	struct run run;
-	int64_t asked_ms; /* whether the brokers are back */
+	int64_t asked_ms;  /* whether the brokers are back */
+	int64_t looked_ms; /* at the partition's end, or at a report */
 	struct log_repeat unread, unstarted;
 	struct fail ended;
 
@@ -156,6 +160,15 @@ static void ask_for_brokers(struct relay *r)
 	r->asked_ms = clock_mono_ms();
 }
 
+static void look_at_end(struct relay *r)
+{
+	if (r->run.in_flight > 0 || r->run.look || r->run.brokers_away ||
+		clock_mono_ms() - r->looked_ms < LOOK_MS)
+		return;
+	run_look_at_end(&r->run);
+	r->looked_ms = clock_mono_ms();
+}
+
 /* A broken run ends, and the next one waits longer than this one did. */
 static void end_run(struct relay *r)
 {
@@ -184,8 +197,12 @@ static bool turn(struct relay *r, struct fail *fail)
 		run_end(run);
 		return true;
 	}
+	if (run->acknowledged != before)
+		r->looked_ms = clock_mono_ms();
 	if (run->state == RUN_GOES)
 		ask_for_brokers(r);
+	if (run->state == RUN_GOES)
+		look_at_end(r);
 	if (run->state == RUN_BROKEN) {
 		end_run(r);
 		return true;
@@ -224,6 +241,7 @@ static void *run(void *context)
 			continue;
 		}
 		if (run_begin(&r->run, &fail)) {
+			r->looked_ms = clock_mono_ms();
 			note_progress(r);
 			continue;
 		}

@@ -37,6 +37,8 @@ const struct kafka_property relay_fixed[] = {
 	{ "delivery.timeout.ms", "0" },
 	{ "transactional.id", NULL },
 	{ "delivery.report.only.error", "false" },
+	/* Of the question where the partition ends: behind what others have not committed, too. */
+	{ "isolation.level", "read_uncommitted" },
 	{ NULL, NULL },
 };
 
@@ -447,6 +449,21 @@ bool run_ask_brokers(struct run *r, struct fail *fail)
 	if (r->in_flight == 0)
 		break_run(r, "the brokers were away: what they have is read again");
 	return true;
+}
+
+void run_look_at_end(struct run *r)
+{
+	const char *const topic = r->options->kafka.topic;
+	struct fail fail = { 0 };
+	int64_t first, end;
+
+	if (kafka_partition_bounds(
+		    r->producer, topic, r->options->partition, BACK_WAIT_MS, &first, &end, &fail) &&
+		end <= r->offset)
+		break_run(r,
+			"partition %" PRId32 " ends at offset %" PRId64
+			", and had a record at offset %" PRId64,
+			r->options->partition, end, r->offset);
 }
 
 void run_end(struct run *r)

@@ -64,6 +64,9 @@ bool run_go_on(struct run *run, struct fail *fail);
 /* With nothing on its way no report can say that the brokers are back, nor that they lost what they
  * had not flushed. False with @fail while they are away. */
 bool run_ask_brokers(struct run *run, struct fail *fail);
+/* The same where brokers that stayed do not have what was acknowledged: the log was cut, or the
+ * topic made anew. Waits half a second at most; one that does not answer says nothing. */
+void run_look_at_end(struct run *run);
 /* Ends the producer. What was not acknowledged is forgotten here; the outbox remembers it. */
 void run_end(struct run *run);
 

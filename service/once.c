@@ -28,6 +28,11 @@ bool once_read(
 	*there = key != NULL;
 	if (!key)
 		return true;
+	if (http_header_repeated(request, "Idempotency-Key")) {
+		http_answer_problem(
+			request, 400, "Idempotency-Key", "Idempotency-Key: stands there twice");
+		return false;
+	}
 	if (!is_key(key)) {
 		http_answer_problem(request, 400, "Idempotency-Key",
 			"Idempotency-Key: must be 1 to %d printable characters without spaces",

@@ -42,20 +42,19 @@ bool store_find(struct db *db, const char *sku, struct sku *out, bool *found, st
 static enum stock_result decide(struct stock_command *asked, const struct sku *known, bool found)
 {
 	const bool put = asked->kind == STOCK_PUT;
+	const int64_t level =
+		put || asked->has_count ? asked->asked_count : known->count + asked->delta;
 
 	if (!put && !found)
 		return STOCK_UNKNOWN;
-	asked->count = put || asked->has_count ? asked->asked_count : known->count;
-	asked->price_cents =
-		put || asked->has_price ? asked->asked_price_cents : known->price_cents;
-	asked->event_id = found ? known->event_id : 0;
-	if (asked->has_delta) {
-		const int64_t level = known->count + asked->delta;
-
-		if (level < 0 || level > EVENT_LEVEL_MAX)
-			return STOCK_OUT_OF_RANGE;
-		asked->count = level;
-	}
+	asked->count = known->count;
+	asked->price_cents = known->price_cents;
+	asked->event_id = known->event_id;
+	if (level < 0 || level > EVENT_LEVEL_MAX)
+		return STOCK_OUT_OF_RANGE;
+	asked->count = level;
+	if (put || asked->has_price)
+		asked->price_cents = asked->asked_price_cents;
 	return found ? STOCK_CHANGED : STOCK_CREATED;
 }
 

@@ -249,6 +249,8 @@ static bool prepare(struct spans *s)
 	(void)curl_easy_setopt(s->curl, CURLOPT_XFERINFODATA, s);
 	(void)curl_easy_setopt(s->curl, CURLOPT_NOPROGRESS, 0L);
 	(void)curl_easy_setopt(s->curl, CURLOPT_NOSIGNAL, 1L);
+	/* A name that cannot be resolved in time is not waited for. */
+	(void)curl_easy_setopt(s->curl, CURLOPT_QUICK_EXIT, 1L);
 	(void)curl_easy_setopt(s->curl, CURLOPT_NOPROXY, "*"); /* a collector is near */
 	return true;
 }

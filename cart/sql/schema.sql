@@ -29,7 +29,11 @@ CREATE TABLE IF NOT EXISTS stock_view (
 ) STRICT;
 INSERT INTO stock_view SELECT 1, -1, '', 0, 0, -1, 0 WHERE NOT EXISTS (SELECT 1 FROM stock_view);
 
--- Stores of stock before the one it has now: what still comes of them is old.
-CREATE TABLE IF NOT EXISTS former_sources (
-	source TEXT PRIMARY KEY
+-- Stores of stock before the one it has now: the highest number seen of each, and the time of the
+-- record of another one that took its place. What still comes of them is old.
+DROP TABLE IF EXISTS former_sources;
+CREATE TABLE IF NOT EXISTS replaced_sources (
+	source TEXT PRIMARY KEY,
+	highest INTEGER NOT NULL,
+	replaced_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID

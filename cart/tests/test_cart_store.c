@@ -31,8 +31,8 @@ static int teardown(void **state)
 }
 
 /* Whether the partition has to be read again. */
-static bool learn(
-	struct store_fixture *f, const char *source, const char *sku, int64_t id, int64_t count)
+static bool learn_at(struct store_fixture *f, int64_t time_ms, const char *source, const char *sku,
+	int64_t id, int64_t count)
 {
 	static struct learn_levels asked;
 	struct fail fail = { 0 };
@@ -41,13 +41,21 @@ static bool learn(
 	asked.cart.kind = CART_LEARN_LEVELS;
 	asked.count = 1;
 	asked.next_offset = id;
-	asked.levels[0] = (struct level){
-		.event_id = id, .offset = id - 1, .count = count, .price_cents = 1250
-	};
+	asked.levels[0] = (struct level){ .event_id = id,
+		.offset = id - 1,
+		.time_ms = time_ms,
+		.count = count,
+		.price_cents = 1250 };
 	strcpy(asked.levels[0].sku, sku);
 	strcpy(asked.levels[0].source, source);
 	assert_true(store_fixture_ask(f, &asked.cart.asked.command, &fail));
 	return asked.jumped;
+}
+
+static bool learn(
+	struct store_fixture *f, const char *source, const char *sku, int64_t id, int64_t count)
+{
+	return learn_at(f, 0, source, sku, id, count);
 }
 
 static struct stock_view view_of(struct store_fixture *f)
@@ -161,6 +169,52 @@ static void what_still_comes_of_the_old_store_is_ignored(void **state)
 	assert_int_equal(level_of(f), 10);
 	assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM stock_levels"), 1);
 	assert_int_equal(view_of(f).highest, 1);
+}
+
+/* stock was asked, its store was made anew, and the partition told the level, all within a second.
+ */
+static void an_answer_of_the_old_store_does_not_replace_the_new_level(void **state)
+{
+	struct store_fixture *const f = *state;
+	struct add_item item = add(f, 20);
+	struct fail fail = { 0 };
+
+	assert_int_equal(item.result, ADD_ASK_STOCK);
+	learn(f, "stock/00000002", "A123", 1, 10);
+	item.asked = item.known = true;
+	item.level = (struct level){ .sku = "A123", .source = SOURCE, .event_id = 3, .count = 70 };
+	assert_true(store_fixture_ask(f, &item.cart.asked.command, &fail));
+	assert_int_equal(item.result, ADD_NOT_ENOUGH_STOCK);
+	assert_int_equal(level_of(f), 10);
+	item.level = (struct level){
+		.sku = "A123", .source = "stock/00000002", .event_id = 2, .count = 20
+	};
+	assert_true(store_fixture_ask(f, &item.cart.asked.command, &fail));
+	assert_int_equal(item.result, ADD_DONE); /* the partition is a little behind */
+}
+
+/* ATTACKS D8. */
+static void an_old_store_that_is_back_counts_again(void **state)
+{
+	static const char other[] = "stock/00000002";
+	struct store_fixture *const f = *state;
+
+	learn_at(f, 0, SOURCE, "A123", 5, 50);
+	learn_at(f, 1000, other, "A123", 1, 10);
+	learn_at(f, 60999, SOURCE, "A123", 6, 60); /* a process that was about to end? */
+	assert_int_equal(level_of(f), 10);
+	learn_at(f, 90000, SOURCE, "A123", 5, 50); /* a copy says nothing new */
+	assert_int_equal(level_of(f), 10);
+	learn_at(f, 61000, SOURCE, "B7", 7, 70);
+	assert_int_equal(level_of(f), 70);
+	assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM stock_levels"), 1);
+	assert_string_equal(view_of(f).source, SOURCE);
+	assert_int_equal(view_of(f).highest, 7);
+	learn_at(f, 1000, other, "A123", 1, 10); /* the partition is read again */
+	learn_at(f, 62000, other, "A123", 2, 20);
+	assert_string_equal(view_of(f).source, SOURCE);
+	learn_at(f, 121000, other, "A123", 3, 30); /* and the other way round */
+	assert_int_equal(level_of(f), 30);
 }
 
 static void a_hole_is_read_again_once_and_then_believed(void **state)
@@ -328,6 +382,8 @@ int main(void)
 		TEST(an_older_event_does_not_set_a_level_back),
 		TEST(a_new_stock_store_empties_the_view_of_the_old_one),
 		TEST(what_still_comes_of_the_old_store_is_ignored),
+		TEST(an_answer_of_the_old_store_does_not_replace_the_new_level),
+		TEST(an_old_store_that_is_back_counts_again),
 		TEST(a_hole_is_read_again_once_and_then_believed),
 		TEST(the_position_is_kept_with_the_levels),
 		TEST(adding_an_item_is_all_or_nothing),

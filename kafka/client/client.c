@@ -180,9 +180,11 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct
 	return client;
 }
 
-struct ending { /* of a client; it stays as it is where the client does not end */
+enum ending_state { ENDING, ENDED, LEFT_BEHIND };
+struct ending { /* of a client; it stays where the client does not end in time */
 	rd_kafka_t *client;
-	int ended; /* eventfd */
+	int ended; /* eventfd; closed by whoever is the last to look at it */
+	_Atomic enum ending_state state;
 	struct ending *next;
 };
 
@@ -192,8 +194,8 @@ int kafka_clients_left(void)
 {
 	int count = 0;
 
-	for (const struct ending *e = atomic_load(&left_behind); e; e = e->next)
-		count++;
+	for (struct ending *e = atomic_load(&left_behind); e; e = e->next)
+		count += atomic_load(&e->state) != ENDED;
 	return count;
 }
 
@@ -211,6 +213,8 @@ static void *destroy(void *context)
 	/* Closing a consumer would wait for the coordinator: there is nothing to leave. */
 	rd_kafka_destroy_flags(e->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	(void)!write(e->ended, &(uint64_t){ 1 }, sizeof(uint64_t)); /* it was empty */
+	if (atomic_exchange(&e->state, ENDED) == LEFT_BEHIND)
+		close(e->ended);
 	return NULL;
 }
 
@@ -229,13 +233,15 @@ static bool is_readable_in_time(int fd, int wait_ms)
 
 static bool end(struct ending *e)
 {
+	enum ending_state ending = ENDING;
 	struct fail fail = { 0 };
 	pthread_t thread;
 
 	e->ended = eventfd(0, EFD_CLOEXEC);
 	if (e->ended < 0 || !thread_start(&thread, "kafka-close", destroy, e, &fail))
 		return false; /* there is nothing to find its end out with */
-	if (!is_readable_in_time(e->ended, DESTROY_MS)) {
+	if (!is_readable_in_time(e->ended, DESTROY_MS) &&
+		atomic_compare_exchange_strong(&e->state, &ending, LEFT_BEHIND)) {
 		(void)pthread_detach(thread);
 		return false;
 	}

@@ -45,7 +45,7 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct
  * behind with what it holds, the log says so, and the answer is false; what its callbacks point to
  * has to live as long as the process. NULL is fine. */
 bool kafka_client_destroy(rd_kafka_t **client);
-/* How many were left behind; each keeps threads and sockets. Any thread. */
+/* How many were left behind and did not end since; each keeps threads and sockets. Any thread. */
 int kafka_clients_left(void);
 
 /* Asks the brokers for the topic, waits at most @wait_ms. True if it has @partitions
@@ -55,9 +55,10 @@ bool kafka_topic_check(
 	rd_kafka_t *client, const char *topic, int partitions, int wait_ms, struct fail *fail);
 
 /* Asks the leader of @partition for the offset of its first record and then for the one behind its
- * last, waits at most @wait_ms for each. FAIL_RETRY where it does not answer, or is the leader no
- * more. rd_kafka_query_watermark_offsets would ask for both, but not every version of librdkafka
- * keeps to its time there; this does, in all. */
+ * last (that it shows by the client's isolation.level, also a producer's), waits at most @wait_ms
+ * for each. FAIL_RETRY where it does not answer, or is the leader no more.
+ * rd_kafka_query_watermark_offsets would ask for both, but not every version of librdkafka keeps to
+ * its time there; this does, in all. */
 bool kafka_partition_bounds(rd_kafka_t *client, const char *topic, int32_t partition, int wait_ms,
 	int64_t *first, int64_t *end, struct fail *fail);
 

@@ -121,6 +121,12 @@ static void what_cannot_be_changed_is_no_event(void **state)
 		assert_int_equal(store_fixture_number(f, "SELECT count(*) FROM outbox"), events);
 		assert_int_equal(answer.count, store_fixture_number(f, "SELECT count FROM stock"));
 	}
+	answer = change(f, (struct stock_command){ .has_delta = true,
+				   .delta = -1,
+				   .has_price = true,
+				   .asked_price_cents = 5 });
+	assert_int_equal(answer.result, STOCK_OUT_OF_RANGE);
+	assert_int_equal(answer.price_cents, 1250); /* what it is, not what was asked for */
 }
 
 static void remember(void *context, const struct sku *sku)

@@ -106,6 +106,28 @@ class OtherWriters(attack.Attack):
                          [*range(1, 100), *range(151, 201), *range(100, 151), 201])
 
 
+class OpenTransactions(attack.Attack):
+    def test_a_transaction_that_nobody_ends_delays_no_event(self):
+        """Offsets jump where somebody else writes, so the relay looks: to the end that there is,
+        and not to the one that is shown to readers of what is committed."""
+        attack.make_topic("opened")
+        stock = self.stock("opened", TOPIC="opened")
+        stock.start()
+        stock.put_rows(10, "before")
+        stock.await_published()
+        stranger = attack.PlainProducer(attack.cluster.brokers, "opened",
+                                        "transactional.id=stranger", partition=1,
+                                        source="stranger", stays_open=True)
+        self.addCleanup(stranger.end)
+        stranger.put(1, 1)
+        self.assertEqual(stranger.reports(), {1: 10})
+        stock.put_rows(10, "behind")
+        stock.await_published(20, seconds=20)
+        numbers = attack.numbers("opened")
+        self.assertEqual(sorted(set(numbers[stock.outbox()["source"]])), list(range(1, 21)))
+        self.assertEqual(numbers["stranger"], [1])
+
+
 class OldTimes(attack.Attack):
     """Retention goes by the time of a record, which is the producer's where the topic lets it."""
     LONG_AGO_MS = 1000

@@ -122,6 +122,22 @@ class Replaced(story.Story):
                 self.await_lines(("cart/a", 1, 10), ("cart/b", 1, count + 1), seconds=60)
                 self.consumer.stop()
 
+    def test_made_anew_under_a_service_that_has_nothing_to_send(self):
+        """No report steps back, so nobody would notice: ATTACKS B15."""
+        directory = story.directory("hw9-replaced-")
+        stock = shop.Process("stock-service", directory / "stock", {
+            "KAFKA_BROKERS": self.cluster.brokers, "TOPIC": self.topic})
+        self.addCleanup(stock.end)
+        stock.start()
+        for number in range(1, 6):
+            shop.put_sku(stock, "apple", 1, number)
+        stock.await_published(5)
+        self.make_anew()
+        self.consumer.start()
+        source = stock.outbox()["source"]
+        self.await_lines((source, 1, 5))
+        self.assertIn("sending events 1 to 5 again", stock.log())
+
     def delete_records_below(self, offset):
         asked = self.consumer.directory / "below.json"
         asked.write_text('{"version":1,"partitions":[{"topic":"%s","partition":0,"offset":%d}]}'

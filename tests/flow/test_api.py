@@ -240,6 +240,12 @@ class TheSeedsOperations(Api):
             b'"payload":{"cartId":"dreamer","sku":"unicorn","count":1,"status":"failed",'
             b'"reason":"unknown sku"}}'))
 
+    def test_a_sku_of_dots_is_a_sku_like_any_other(self):
+        """In a URL `..` would be the folder above."""
+        for sku in (".", ".."):
+            with self.subTest(sku=sku), self.events(self.cart, 1):
+                self.assert_problem(shop.add_item(self.cart, "dotted", sku, 1), 404, "sku")
+
     def test_a_new_level_reaches_cart_while_stock_is_down(self):
         shop.put_sku(self.stock, "known", 1, 5)
         self.assertEqual(shop.add_item(self.cart, "early", "known", 5).status, 201)

@@ -1,6 +1,9 @@
 """Kafka is not there, or not as it must be: services accept and say so, the consumer waits, and
 when Kafka comes everything arrives in order."""
 import contextlib
+import http.client
+import json
+import socket
 import sqlite3
 
 import brokers
@@ -140,6 +143,29 @@ class KafkaIsAway(Away):
             process.await_ready()
         self.do_business(10)
         self.assert_everything_arrived()
+
+    def test_clients_that_take_every_connection_do_not_keep_kafka_out(self):
+        """They are fewer than the files that the process may have open."""
+        stock = shop.Shop(self.kafka.brokers).stock
+        self.addCleanup(stock.end)
+        stock.words = ["prlimit", "--nofile=256:256", *stock.words]
+        stock.start()
+        stock.await_ready()
+        asking = http.client.HTTPConnection("127.0.0.1", stock.port, timeout=15)
+
+        def ask(method, path, body=None):
+            asking.request(method, path, body)
+            return json.loads(asking.getresponse().read())
+
+        with contextlib.closing(asking), contextlib.ExitStack() as silent:
+            ask("GET", "/outbox")
+            for _ in range(300):
+                silent.enter_context(socket.create_connection(("127.0.0.1", stock.port), 10))
+            self.kafka.down()
+            number = ask("PUT", "/stocks/apple", '{"price":1,"count":1}')["id"]
+            self.kafka.up()  # and long before a silent connection is closed:
+            story.await_fact("Kafka has the event",
+                             lambda: ask("GET", "/outbox")["published"] >= number, 15)
 
     def test_a_new_leader_only_delays(self):
         self.open_shop()

@@ -1,5 +1,6 @@
 """A client that got no answer sends the same again, with the same Idempotency-Key: ATTACKS D4.
 What is asked is done once, and answered alike, whatever was killed in between."""
+import contextlib
 import http.client
 import itertools
 import json
@@ -101,6 +102,19 @@ class LostReplies(story.Story):
             answer = self.add(key, "nobody")
             self.assertEqual((answer.status, answer.json["field"]), (400, "Idempotency-Key"))
         self.assertEqual(self.add("x" * 255, "somebody").status, 201)
+
+    def test_two_keys_are_none(self):
+        """Asked again with either of them alone, it would be done twice."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.cart.port, timeout=15)
+        with contextlib.closing(connection):
+            connection.putrequest("POST", "/carts/torn/items")
+            for name, value in (("Idempotency-Key", "t-1"), ("idempotency-key", "t-2"),
+                                ("Content-Length", "25")):
+                connection.putheader(name, value)
+            connection.endheaders(b'{"sku":"apple","count":1}')
+            answer = shop.Answer(connection.getresponse())
+        self.assertEqual((answer.status, answer.json["field"]), (400, "Idempotency-Key"))
+        self.assertEqual(self.held("torn"), 0)
 
     def test_eight_at_once_are_one(self):
         answers = []

@@ -2,10 +2,14 @@
 is another mock cluster, with the records of another stock."""
 import contextlib
 import sqlite3
+import time
 
 import brokers
 import shop
 import story
+
+LEVEL = b'{"type":"stock_changed","service":"stock","timestamp":"2025-07-08T19:21:50Z",' \
+        b'"payload":{"sku":"apple","count":%d,"price":12.5}}'
 
 
 class StockLevels(story.Story):
@@ -66,6 +70,18 @@ class StockLevels(story.Story):
         self.await_level("apple", 3)
         # stock's store is another one now: what the old one said does not hold any more
         self.assertEqual(self.allows("fig", 1), 503)
+
+    def test_a_store_of_stock_that_is_back_is_believed_again(self):
+        """It was away, a new one was made in its place, and then it was put back: ATTACKS D8."""
+        self.cart.stop()
+        self.stock.stop()
+        now = int(time.time() * 1000)
+        for seconds, source, number, count in ((0, "stock/away", 1, 7), (10, "stock/new", 1, 1),
+                                               (20, "stock/away", 2, 8), (200, "stock/away", 3, 9)):
+            self.old.put("metrics", 1, LEVEL % count, source, number, b"apple",
+                         now + seconds * 1000)
+        self.cart.start()
+        self.await_level("apple", 9)
 
     def test_the_same_topic_is_read_on(self):
         self.fill(self.stock, ["apple", "pear"], 7)

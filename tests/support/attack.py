@@ -26,7 +26,8 @@ def make_topic(name):
 def records(topic, partition, form):
     """All of them, a line each as kcat's @form says."""
     run = subprocess.run(["kcat", "-C", "-b", cluster.brokers, "-t", topic, "-p", str(partition),
-                          "-o", "beginning", "-e", "-q", "-f", form + "\\n"],
+                          "-o", "beginning", "-e", "-q", "-f", form + "\\n",
+                          "-X", "isolation.level=read_uncommitted"],
                          capture_output=True, text=True, timeout=60, check=True,
                          env=shop.environment({}))
     return run.stdout.splitlines()
@@ -42,8 +43,11 @@ def numbers(topic):
 
 
 class PlainProducer:
-    def __init__(self, kafka, topic, *properties, partition=0, source=None, value="-", time_ms=None):
-        words = ["-s", source] if source else []
+    def __init__(self, kafka, topic, *properties, partition=0, source=None, value="-", time_ms=None,
+                 stays_open=False):
+        """`stays_open`: what it writes is in a transaction that nobody ends."""
+        words = ["-o"] if stays_open else []
+        words += ["-s", source] if source else []
         words += ["-t", str(time_ms)] if time_ms else []
         self.name = f"plain_producer {' '.join(properties)}"
         self.popen = subprocess.Popen(

@@ -45,10 +45,11 @@ class MockCluster:
     def topic(self, name):
         self._tell(f"topic {name}")
 
-    def put(self, topic, partition, value, source=None, number=None, key=None):
+    def put(self, topic, partition, value, source=None, number=None, key=None, time_ms=0):
         """A record of bytes, as a batch of its own; without a source it has no headers."""
         words = [topic, str(partition), source or "-", str(number or "-"),
-                 *("-" if each is None else "x" + each.hex() for each in (key, value))]
+                 *("-" if each is None else "x" + each.hex() for each in (key, value)),
+                 str(time_ms)]
         self._tell(f"put {' '.join(words)}")
 
     def read(self, topic, partition):

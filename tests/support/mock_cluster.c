@@ -7,10 +7,10 @@
  *   leader PARTITION BROKER
  *   ends                     the offset behind the last record of each partition
  *   topic NAME               makes one more topic, with as many partitions
- *   put TOPIC PARTITION SOURCE ID KEY VALUE
- *                            writes a record as one batch; key and value as x and hex digits, "-"
- * for none; SOURCE "-" is one without headers read TOPIC PARTITION     "done N" and N lines "OFFSET
- * SOURCE ID VALUE", from the first record
+ *   put TOPIC PARTITION SOURCE ID KEY VALUE MS
+ *                            writes a record of the time MS (0: now) as one batch; key and value as
+ *                            x and hex digits, "-" for none; SOURCE "-" is one without headers
+ *   read TOPIC PARTITION     "done N" and N lines "OFFSET SOURCE ID VALUE", from the first record
  *
  * It ends with its standard input, so it never outlives the test that started it. */
 #include <inttypes.h>
@@ -116,12 +116,13 @@ static bool put_record(struct kafka *k, char *words)
 {
 	const char *const topic = strtok(words, " "), *const partition = strtok(NULL, " ");
 	const char *const source = strtok(NULL, " "), *const id = strtok(NULL, " ");
-	char *const key_hex = strtok(NULL, " "), *const value_hex = strtok(NULL, " \n");
+	char *const key_hex = strtok(NULL, " "), *const value_hex = strtok(NULL, " ");
+	const char *const time_ms = strtok(NULL, " \n");
 	size_t key_length, length;
 	void *key, *value;
 	rd_kafka_headers_t *headers;
 
-	if (!topic || !partition || !source || !id || !key_hex || !value_hex ||
+	if (!topic || !partition || !source || !id || !key_hex || !value_hex || !time_ms ||
 		!learn(k->client, topic))
 		return false;
 	headers = rd_kafka_headers_new(2);
@@ -134,7 +135,8 @@ static bool put_record(struct kafka *k, char *words)
 	if (rd_kafka_producev(k->client, RD_KAFKA_V_TOPIC(topic),
 		    RD_KAFKA_V_PARTITION(atoi(partition)), RD_KAFKA_V_KEY(key, key_length),
 		    RD_KAFKA_V_VALUE(value, length), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-		    RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		    RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_TIMESTAMP(atoll(time_ms)),
+		    RD_KAFKA_V_END) != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		rd_kafka_headers_destroy(headers);
 		return false;
 	}

@@ -1,12 +1,13 @@
 /* A producer as a program without an outbox has it: librdkafka with the properties of its command
  * line and nothing else. It shows what our relay guards against, and writes rows by hand.
  *
- *   plain_producer [-s SOURCE] [-t MS] [-v VALUE] BROKERS TOPIC PARTITION [NAME=VALUE ...]
+ *   plain_producer [-o] [-s SOURCE] [-t MS] [-v VALUE] BROKERS TOPIC PARTITION [NAME=VALUE ...]
  *
  * It prints "ready" when it knows the topic, then obeys lines of standard input; "put FIRST LAST"
  * gives these rows to the producer. The value of a row is VALUE, a space and its number, or VALUE
  * alone where there is a SOURCE: then the row has the headers ce_source and ce_id. Rows are of the
- * time MS (since 1970), or of now. When standard input ends it waits until each row is reported,
+ * time MS (since 1970), or of now. With -o, and a transactional.id, they are of a transaction that
+ * stays open. When standard input ends it waits until each row is reported,
  * and prints a line for each in the order of the reports: "ROW OFFSET", or "ROW" and the name of
  * the error. */
 #include <inttypes.h>
@@ -25,6 +26,7 @@ struct options {
 	const char *source, *value, *brokers, *topic;
 	int32_t partition;
 	int64_t time_ms; /* 0: now */
+	bool open;       /* a transaction, which is never ended */
 };
 
 static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *report, void *opaque)
@@ -100,6 +102,21 @@ static bool ask_for_topic(rd_kafka_t *producer, const struct options *o)
 	return error == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+static bool succeeds(rd_kafka_error_t *error)
+{
+	if (!error)
+		return true;
+	fprintf(stderr, "plain_producer: %s\n", rd_kafka_error_string(error));
+	rd_kafka_error_destroy(error);
+	return false;
+}
+
+static bool begin(rd_kafka_t *producer, const struct options *o)
+{
+	return !o->open || (succeeds(rd_kafka_init_transactions(producer, 3 * WAIT_MS)) &&
+				   succeeds(rd_kafka_begin_transaction(producer)));
+}
+
 static rd_kafka_headers_t *make_headers(const struct options *o, int64_t row)
 {
 	rd_kafka_headers_t *const headers = rd_kafka_headers_new(2);
@@ -165,8 +182,10 @@ int main(int argc, char **argv)
 	bool good;
 	int option;
 
-	while ((option = getopt(argc, argv, "s:t:v:")) != -1) {
-		if (option == 's')
+	while ((option = getopt(argc, argv, "os:t:v:")) != -1) {
+		if (option == 'o')
+			o.open = true;
+		else if (option == 's')
 			o.source = optarg;
 		else if (option == 't')
 			o.time_ms = strtoll(optarg, NULL, 10);
@@ -176,7 +195,7 @@ int main(int argc, char **argv)
 			return 64;
 	}
 	if (argc - optind < 3) {
-		fputs("usage: plain_producer [-s SOURCE] [-t MS] [-v VALUE] BROKERS TOPIC "
+		fputs("usage: plain_producer [-o] [-s SOURCE] [-t MS] [-v VALUE] BROKERS TOPIC "
 		      "PARTITION "
 		      "[NAME=VALUE ...]\n",
 			stderr);
@@ -188,7 +207,7 @@ int main(int argc, char **argv)
 	producer = open_producer(&o, argv + optind + 3);
 	if (!producer)
 		return 1;
-	good = ask_for_topic(producer, &o) && obey(producer, &o);
+	good = ask_for_topic(producer, &o) && begin(producer, &o) && obey(producer, &o);
 	rd_kafka_destroy(producer);
 	return good ? 0 : 1;
 }

@@ -1,1 +1,0 @@
-INSERT OR IGNORE INTO former_sources (source) VALUES (?1)

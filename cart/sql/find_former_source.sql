@@ -1,1 +1,0 @@
-SELECT 1 FROM former_sources WHERE source = ?1

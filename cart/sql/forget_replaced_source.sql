@@ -1,0 +1,1 @@
+DELETE FROM replaced_sources WHERE source = ?1

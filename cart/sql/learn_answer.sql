@@ -1,0 +1,1 @@
+INSERT INTO stock_levels (sku, source, event_id, count, price_cents) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (sku) DO UPDATE SET event_id = excluded.event_id, count = excluded.count, price_cents = excluded.price_cents WHERE excluded.source = stock_levels.source AND excluded.event_id > stock_levels.event_id
