@@ -61,6 +61,7 @@ static const struct kafka_property fixed[] = {
 	{ "enable.auto.commit", "false" },
 	{ "enable.auto.offset.store", "false" },
 	{ "auto.offset.reset", "earliest" },
+	{ "isolation.level", "read_uncommitted" },
 	{ "check.crcs", "true" },
 	{ "enable.partition.eof", "true" },
 	{ NULL, NULL },

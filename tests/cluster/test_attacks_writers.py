@@ -109,8 +109,12 @@ class OtherWriters(attack.Attack):
 class OpenTransactions(attack.Attack):
     def test_a_transaction_that_nobody_ends_delays_no_event(self):
         """Offsets jump where somebody else writes, so the relay looks: to the end that there is,
-        and not to the one that is shown to readers of what is committed."""
+        and not to the one that is shown to readers of what is committed; and so does whoever
+        reads for the journal, or proves it."""
         attack.make_topic("opened")
+        consumer = attack.consumer_of(self.directory, "opened")
+        self.addCleanup(consumer.end)
+        consumer.start()
         stock = self.stock("opened", TOPIC="opened")
         stock.start()
         stock.put_rows(10, "before")
@@ -126,6 +130,14 @@ class OpenTransactions(attack.Attack):
         numbers = attack.numbers("opened")
         self.assertEqual(sorted(set(numbers[stock.outbox()["source"]])), list(range(1, 21)))
         self.assertEqual(numbers["stranger"], [1])
+        source = stock.outbox()["source"]
+        story.await_fact("the journal has event 20",
+                         lambda: journal.holds(consumer.journal_path, source, 20), 10)
+        run = shop.run_once("metrics-consumer", "verify", "--journal-path",
+                            str(consumer.journal_path), "--outbox",
+                            f"http://127.0.0.1:{stock.port}", seconds=60,
+                            KAFKA_BROKERS=attack.cluster.brokers, TOPIC="opened")
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
 
 
 class OldTimes(attack.Attack):

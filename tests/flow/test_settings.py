@@ -37,6 +37,7 @@ FIXED = {
 }
 FIXED_IN_CONSUMER = {
     "ENABLE_AUTO_COMMIT": "true", "AUTO_OFFSET_RESET": "latest", "GROUP_ID": "other",
+    "ISOLATION_LEVEL": "read_committed",
     "BOOTSTRAP_SERVERS": NOBODY,
 }
 
