@@ -14,7 +14,7 @@
 #define QUEUE_MAX 4096
 
 struct command {          /* first member of a service's own command */
-	bool makes_event; /* refused with FAIL_RETRY while the outbox is full */
+	bool makes_event; /* may make one: not applied for that while the outbox is full */
 	/* Called once, on the writer's thread, after the commit: @refused is NULL, or says
 	 * why nothing of it is kept (FAIL_UNSURE: something may be). It must not wait. */
 	void (*answer)(struct command *command, const struct fail *refused);

@@ -58,6 +58,8 @@ struct outbox_tx {
 	int64_t at_ms;
 	const char *source;
 	const char *trace; /* traceparent of what is applied; "" or NULL: none */
+	bool full;         /* no event may be made, and what would make one is refused by: */
+	bool refused;      /* set by what was applied, which then did nothing */
 };
 
 /* Makes the tables where they are missing, or are of the version before, and a name. An

@@ -150,15 +150,15 @@ static bool fill(struct writer *w, size_t count, struct outbox_tx *tx, struct ro
 	for (size_t i = 0; i < count; i++) {
 		struct command *const command = w->batch[i];
 
-		if (command->makes_event && tx->last - acknowledged >= w->max_rows) {
-			w->batch[i] = NULL;
-			fail_set(&full, FAIL_RETRY, "%" PRId64 " events wait for Kafka",
-				w->max_rows);
-			command->answer(command, &full);
-			continue;
-		}
+		tx->full = command->makes_event && tx->last - acknowledged >= w->max_rows;
+		tx->refused = false;
 		if (!w->apply(w->service, tx, command, fail))
 			return false;
+		if (!tx->refused)
+			continue;
+		w->batch[i] = NULL;
+		fail_set(&full, FAIL_RETRY, "%" PRId64 " events wait for Kafka", w->max_rows);
+		command->answer(command, &full);
 	}
 	if (tx->last != next->last && !rows_set_last(tx, fail))
 		return fail_prefix(fail, "store the sequence number");

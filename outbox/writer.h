@@ -19,8 +19,9 @@
 extern const struct histogram_scale writer_scale;
 
 /* Does what @command asks: reads and writes state by tx->db, appends rows by rows_append,
- * and puts the result into the command. A domain no is a result. False only where the world
- * fails; the whole transaction is then undone. */
+ * and puts the result into the command. A domain no is a result. Where tx->full says so, what may
+ * make an event sets tx->refused instead and does nothing: it is answered with FAIL_RETRY. False
+ * only where the world fails; the whole transaction is then undone. */
 typedef bool writer_apply(
 	void *service, struct outbox_tx *tx, struct command *command, struct fail *fail);
 

@@ -249,19 +249,23 @@ static bool keep_answer(struct service *s, struct outbox_tx *tx,
 	return once_keep(tx, once, fail);
 }
 
-/* What every service does around its own `apply`: a request sent twice is done once. */
+/* What every service does around its own `apply`: a request sent twice is done once, and answered
+ * alike, also where a new one would find no room. */
 static bool apply(void *context, struct outbox_tx *tx, struct command *command, struct fail *fail)
 {
 	struct service *const s = context;
 	const struct service_command *const asked = (struct service_command *)command;
 
 	tx->trace = asked->trace;
-	if (!asked->once)
-		return s->definition->apply(s, tx, command, fail);
-	if (!once_find(tx, asked->once, fail))
+	if (asked->once && !once_find(tx, asked->once, fail))
 		return false;
-	return asked->once->verdict != ONCE_NEW ||
-	       (s->definition->apply(s, tx, command, fail) && keep_answer(s, tx, asked, fail));
+	if (asked->once && asked->once->verdict != ONCE_NEW)
+		return true;
+	tx->refused = tx->full;
+	if (tx->refused)
+		return true;
+	return s->definition->apply(s, tx, command, fail) &&
+	       (!asked->once || keep_answer(s, tx, asked, fail));
 }
 
 /* Up: far end first, so that nothing pours into a missing sink. Down: sources first, then

@@ -43,6 +43,9 @@ static bool apply(void *service, struct outbox_tx *tx, struct command *command, 
 	int64_t id;
 
 	(void)service;
+	tx->refused = tx->full;
+	if (tx->refused)
+		return true;
 	if (slow) {
 		clock_set(clock_wall_ms() + 10000);
 		progress_acknowledge(&slow->progress, 2, 1);

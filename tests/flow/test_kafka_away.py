@@ -213,6 +213,19 @@ class TheOutboxIsFull(Away):
         self.do_business(5)
         self.assert_everything_arrived()
 
+    def test_what_was_done_before_is_answered_as_it_was(self):
+        self.kafka.down()
+        self.open_shop(OUTBOX_MAX_ROWS=self.ROOM)
+        path, body, key = "/stocks/sku-0", {"price": 1, "count": 100}, {"Idempotency-Key": "k"}
+        first = self.stock.ask("PUT", path, body, key)
+        self.assertEqual(first.status, 201, first)
+        ask = lambda n: shop.put_sku(self.stock, f"sku-{n + 1}", 1, 100)
+        self.assertEqual(self.fill(ask), self.ROOM - 1)
+        again = self.stock.ask("PUT", path, body, key)
+        self.assertEqual((again.status, again.body), (first.status, first.body))
+        self.assertEqual(self.stock.ask("PUT", path, {"price": 1, "count": 5}, key).status, 409)
+        self.assert_503(self.stock.ask("PUT", path, body, {"Idempotency-Key": "new"}))
+
     def test_a_restart_does_not_make_room(self):
         self.kafka.down()
         self.open_shop(OUTBOX_MAX_ROWS=self.ROOM)
