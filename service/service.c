@@ -322,15 +322,22 @@ static bool fork_store(struct service *s, struct fail *fail)
 	return true;
 }
 
+/* The directory that counts is the store's, wherever STORE says that it is. */
 static int see_doctor(struct service *s)
 {
 	const struct outbox_options store = describe_store(s);
+	char directory[sizeof(s->store)];
+	char *slash;
 
+	strcpy(directory, store.store);
+	slash = strrchr(directory, '/');
+	assert(slash); /* describe_store puts one */
+	slash[slash == directory] = '\0';
 	return doctor_visit(&(struct doctor_visit){ .program = s->definition->program,
 		.kafka = store.kafka,
 		.http_address = s->settings->http_address,
 		.http_port = s->settings->http_port,
-		.state_directory = s->settings->state_directory,
+		.state_directory = directory,
 		.owned = store.store,
 		.owned_name = "store" });
 }
