@@ -29,8 +29,8 @@
 #include "metrics-consumer/journal.h"
 #include "metrics-consumer/journal_walk.h"
 #include "metrics-consumer/place.h"
-#include "metrics-consumer/progress_bar.h"
 #include "process/clock.h"
+#include "process/progress_bar.h"
 
 #define LINES_LOOK  65536 /* lines between two looks at the progress */
 #define REAL_DIGITS 15    /* of a number in a value that is given as JSON, not as text */

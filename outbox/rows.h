@@ -8,6 +8,8 @@
 #include "event/event.h"
 #include "outbox/db.h"
 
+struct progress_bar;
+
 #define ROWS_SOURCE_MAX 32 /* "cart/5f2c9e1b" with its NUL */
 
 /* Where the acknowledged row is in the partition. Nowhere, for the process that made the store's
@@ -68,9 +70,10 @@ bool rows_open(struct db *db, const char *service, struct rows_state *state, str
 bool rows_are_there(struct db *db, bool *there, struct fail *fail);
 /* Makes a name, with a store id from the kernel's random numbers. */
 bool rows_name(const char *service, char source[ROWS_SOURCE_MAX], struct fail *fail);
-/* Inside a transaction: deletes the first @sent numbers, lets the others count from 1, and
- * stores @next. */
-bool rows_renumber(struct db *db, int64_t sent, const struct rows_state *next, struct fail *fail);
+/* Inside a transaction: deletes the rows of the first @sent numbers, lets the others count from 1,
+ * and stores @next. @state is as rows_open gave it. Draws @bar, unless that is NULL. */
+bool rows_renumber(struct db *db, const struct rows_state *state, int64_t sent,
+	const struct rows_state *next, struct progress_bar *bar, struct fail *fail);
 
 /* Appends a row for @event, whose time is set to the transaction's, and gives its number. */
 bool rows_append(struct outbox_tx *tx, struct event *event, int64_t *id, struct fail *fail);

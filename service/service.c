@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
 #include "doctor/doctor.h"
 #include "process/log.h"
+#include "process/progress_bar.h"
 #include "process/stop.h"
 #include "service/once.h"
 #include "service/routes.h"
@@ -305,12 +307,18 @@ static bool run(struct service *s, struct fail *fail)
 /* `store fork`. */
 static bool fork_store(struct service *s, struct fail *fail)
 {
+	struct progress_bar bar;
 	const struct fork_options options = { .outbox = describe_store(s),
 		.make_tables = s->definition->make_tables,
-		.renumber = s->definition->renumber };
+		.renumber = s->definition->renumber,
+		.bar = &bar };
 	struct fork_result result;
+	bool good;
 
-	if (!outbox_fork(&options, &result, fail))
+	progress_bar_start(&bar, STDERR_FILENO);
+	good = outbox_fork(&options, &result, fail);
+	progress_bar_end(&bar);
+	if (!good)
 		return false;
 	printf("%s is now %s: the topic has %" PRId64 " of its events, %" PRId64
 	       " will be sent from number 1 on\n",

@@ -82,6 +82,12 @@ static void a_store_keeps_its_source_and_its_counter(void **state)
 	db_close(&db);
 }
 
+static bool take_number(void *context, const struct db_value *columns)
+{
+	*(int64_t *)context = columns[0].whole;
+	return true;
+}
+
 static bool keep_row(void *context, const struct row *row)
 {
 	char *const seen = context;
@@ -134,6 +140,56 @@ static void a_store_of_the_version_before_keeps_its_rows(void **state)
 	assert_true(rows_read(db, 8, 1, keep_row, seen, &fail));
 	assert_non_null(strstr(seen, trace));
 	db_close(&db);
+}
+
+static int64_t number(struct db *db, const char *sql)
+{
+	struct fail fail = { 0 };
+	int64_t found = -1;
+
+	assert_true(db_query(db, sql, NULL, 0, take_number, &found, &fail));
+	return found;
+}
+
+/* Many rows are numbered in pieces: each keeps what it holds, in order. */
+static void a_fork_numbers_rows_in_pieces(void **state)
+{
+	static const struct {
+		int64_t first, sent, last;
+	} cases[] = { { 1, 0, 25003 }, { 1, 11001, 25003 }, { 1, 25003, 25003 },
+		{ 20001, 20000, 45000 }, { 20001, 30000, 45000 }, { 1, 9999, 10000 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const int64_t first = cases[i].first, sent = cases[i].sent, last = cases[i].last;
+		struct rows_state was, next = { .source = "stock/0000000f", .last = last - sent };
+		struct fail fail = { 0 };
+		struct db *db;
+		char sql[512];
+
+		assert_true(db_open(&db, path, DB_WRITER, &fail));
+		assert_true(rows_open(db, "stock", &was, &fail));
+		(void)snprintf(sql, sizeof(sql),
+			"DELETE FROM outbox; WITH RECURSIVE n(i) AS (VALUES(%d) UNION ALL"
+			" SELECT i + 1 FROM n WHERE i < %d) INSERT INTO outbox (id, type, at_ms,"
+			" key, value) SELECT i, 3, i, 'A', x'7b7d' FROM n;"
+			"UPDATE outbox_state SET last = %d",
+			(int)first, (int)last, (int)last);
+		assert_true(db_script(db, sql, &fail));
+		assert_true(rows_open(db, "stock", &was, &fail));
+		assert_true(db_begin(db, &fail));
+		assert_true(rows_renumber(db, &was, sent, &next, NULL, &fail));
+		assert_true(db_commit(db, &fail));
+		assert_int_equal(number(db, "SELECT count(*) FROM outbox"), last - sent);
+		assert_int_equal(number(db, "SELECT coalesce(min(id), 1) FROM outbox"), 1);
+		(void)snprintf(sql, sizeof(sql),
+			"SELECT count(*) FROM outbox WHERE at_ms <> id + %d", (int)sent);
+		assert_int_equal(number(db, sql), 0);
+		assert_true(rows_open(db, "stock", &was, &fail));
+		assert_string_equal(was.source, next.source);
+		assert_int_equal(was.last, last - sent);
+		db_close(&db);
+	}
 }
 
 static void a_second_process_is_told_who_owns_the_store(void **state)
@@ -358,6 +414,7 @@ int main(void)
 			a_store_keeps_its_source_and_its_counter, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_store_of_the_version_before_keeps_its_rows, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_fork_numbers_rows_in_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_second_process_is_told_who_owns_the_store, setup, teardown),
 		cmocka_unit_test_setup_teardown(
