@@ -57,14 +57,20 @@ bool rows_are_there(struct db *db, bool *there, struct fail *fail)
 	return db_query(db, SQL_HAS_OUTBOX, NULL, 0, take_there, there, fail);
 }
 
-/* A store of the version before has rows without a place for their trace. */
+static bool add_column(struct db *db, const char *name, const char *sql, struct fail *fail)
+{
+	const struct db_value value = db_text(name);
+	bool there = false;
+
+	return db_query(db, SQL_HAS_COLUMN, &value, 1, take_there, &there, fail) &&
+	       (there || db_query(db, sql, NULL, 0, NULL, NULL, fail));
+}
+
+/* A store of a version before has rows without a place for their trace, or for its state. */
 static bool make_tables(struct db *db, struct fail *fail)
 {
-	bool traced = false;
-
-	return db_script(db, SQL_SCHEMA, fail) &&
-	       db_query(db, SQL_HAS_TRACE, NULL, 0, take_there, &traced, fail) &&
-	       (traced || db_query(db, SQL_ADD_TRACE, NULL, 0, NULL, NULL, fail));
+	return db_script(db, SQL_SCHEMA, fail) && add_column(db, "trace", SQL_ADD_TRACE, fail) &&
+	       add_column(db, "tracestate", SQL_ADD_TRACESTATE, fail);
 }
 
 bool rows_open(struct db *db, const char *service, struct rows_state *state, struct fail *fail)
@@ -93,15 +99,18 @@ bool rows_open(struct db *db, const char *service, struct rows_state *state, str
 bool rows_append(struct outbox_tx *tx, struct event *event, int64_t *id, struct fail *fail)
 {
 	char json[EVENT_JSON_MAX];
+	const bool traced = tx->trace && *tx->trace;
 	size_t length;
 
 	event->at_ms = tx->at_ms;
 	length = event_encode(event, json);
 	const struct db_value values[] = { db_whole(tx->last + 1), db_whole(event->type),
 		db_whole(event->at_ms), db_text(event_key(event)), db_bytes(json, length),
-		tx->trace && *tx->trace ? db_text(tx->trace) : (struct db_value){ 0 } };
+		traced ? db_text(tx->trace) : (struct db_value){ 0 },
+		traced && tx->tracestate && *tx->tracestate ? db_text(tx->tracestate)
+							    : (struct db_value){ 0 } };
 
-	if (!db_query(tx->db, SQL_APPEND_ROW, values, 6, NULL, NULL, fail))
+	if (!db_query(tx->db, SQL_APPEND_ROW, values, 7, NULL, NULL, fail))
 		return fail_prefix(fail, "append outbox row");
 	*id = ++tx->last;
 	return true;
@@ -128,7 +137,8 @@ static bool take_row(void *context, const struct db_value *columns)
 		.key = columns[3].bytes,
 		.value = columns[4].bytes,
 		.length = columns[4].length,
-		.trace = columns[5].kind == DB_NULL ? NULL : columns[5].bytes };
+		.trace = columns[5].kind == DB_NULL ? NULL : columns[5].bytes,
+		.tracestate = columns[6].kind == DB_NULL ? NULL : columns[6].bytes };
 
 	assert(row.type > EVENT_OTHER && row.type < EVENT_TYPES);
 	return reading->each(reading->context, &row);

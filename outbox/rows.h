@@ -49,7 +49,8 @@ struct row { /* borrows from the answer it is read from */
 	const char *key;
 	const void *value;
 	size_t length;
-	const char *trace; /* traceparent, or NULL */
+	const char *trace;      /* traceparent, or NULL */
+	const char *tracestate; /* with it, or NULL */
 };
 typedef bool row_each(void *context, const struct row *row);
 
@@ -59,10 +60,11 @@ struct outbox_tx {
 	int64_t last; /* highest number given so far, in this transaction too */
 	int64_t at_ms;
 	const char *source;
-	const char *trace; /* traceparent of what is applied; "" or NULL: none */
+	const char *trace;      /* traceparent of what is applied; "" or NULL: none */
+	const char *tracestate; /* with it; the same */
 };
 
-/* Makes the tables where they are missing, or are of the version before, and a name. An
+/* Makes the tables where they are missing, or are of a version before, and a name. An
  * @acknowledged_offset of ROWS_NOWHERE says that the name is new. */
 bool rows_open(struct db *db, const char *service, struct rows_state *state, struct fail *fail);
 

@@ -258,6 +258,7 @@ static bool apply(void *context, struct outbox_tx *tx, struct command *command, 
 	const struct service_command *const asked = (struct service_command *)command;
 
 	tx->trace = asked->trace;
+	tx->tracestate = asked->tracestate;
 	if (!asked->once)
 		return s->definition->apply(s, tx, command, fail);
 	if (!once_find(tx, asked->once, fail))

@@ -21,6 +21,7 @@ struct service_command {
 	struct command command;      /* first */
 	struct once *once;           /* the request's Idempotency-Key; or NULL */
 	char trace[TRACEPARENT_MAX]; /* what its event is to carry; "": nothing */
+	const char *tracestate;      /* with it, borrowed until the answer; NULL or "": nothing */
 };
 
 struct service_settings { /* first member of a service's own settings */
