@@ -1,7 +1,7 @@
 /* What libfaketime 0.9.10 leaves out: it tells C11's timespec_get the wrong time, and does not know
- * cnd_timedwait, which would wait until that by the right clock: for the hour that it is off, or not
- * at all. librdkafka waits so. Preloaded with libfaketime, this hands it to pthread_cond_timedwait,
- * which libfaketime knows; to glibc both are one. */
+ * cnd_timedwait, which would wait until that by the right clock: for the hour that it is off, or
+ * not at all. librdkafka waits so. Preloaded with libfaketime, this hands it to
+ * pthread_cond_timedwait, which libfaketime knows; to glibc both are one. */
 #include <errno.h>
 #include <pthread.h>
 #include <threads.h>
