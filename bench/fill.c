@@ -1,9 +1,10 @@
 /* fill - writes events onto a topic as the services would, made from a seed, for measuring.
  *
- * Both simulators' mix: half of the events are cart's, on partition 0, one wish in eight refused;
- * half are stock's, on partition 1, the first of each SKU created it. Ids are as long as those of
- * shops (a UUID for a cart), which makes 164 bytes on average. The same options make the same
- * bytes. Every record is waited for, and has to get the offset behind the one before it; with
+ * The simulators' mix without what is rare: half of the events are cart's, on partition 0, one wish
+ * in eight refused; half are stock's, on partition 1, the first of each SKU created it. Ids are as
+ * long as those of shops (a UUID for a cart), which makes 164 bytes on average. The same options
+ * make the same bytes. Every record is waited for, and has to get the offset behind the one before
+ * it; with
  * --print each is shown as `PARTITION OFFSET VALUE`, which is what a consumer must find. */
 #include <assert.h>
 #include <getopt.h>

@@ -4,6 +4,7 @@
 #define CART_ADD_ITEM_H
 
 #include "cart/command.h"
+#include "cart/simulator.h"
 #include "cart/stock_levels.h"
 #include "cart/stock_question.h"
 
@@ -11,6 +12,7 @@
 struct cart {
 	struct stock_levels *levels;
 	struct stock_question *question;
+	struct shoppers shoppers;
 };
 
 /* Makes @item ready to be put into the queue: its `cart`, `done` and `question`. What is

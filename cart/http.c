@@ -139,6 +139,7 @@ static void handle_post(struct http_request *request, void *context)
 	}
 	strcpy(post->item.cart_id, http_part(request, 0));
 	strcpy(post->item.cart.asked.trace, http_traceparent(request));
+	post->item.cart.asked.tracestate = http_tracestate(request);
 	add_item_prepare(&post->item, context, answer_post);
 	post->item.cart.asked.once = keyed ? &post->once : NULL;
 	if (!service_put(context, &post->item.cart.asked.command)) {
@@ -177,6 +178,7 @@ static void delete_items(struct http_request *request, struct service *service, 
 	asked->service = service;
 	strcpy(asked->removal.cart_id, cart_id);
 	strcpy(asked->removal.cart.asked.trace, http_traceparent(request));
+	asked->removal.cart.asked.tracestate = http_tracestate(request);
 	strcpy(asked->removal.sku, sku);
 	if (!once_read(request, &asked->once, &keyed, "DELETE /carts/%s/items/%s", cart_id, sku)) {
 		free(asked);

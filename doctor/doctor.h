@@ -13,9 +13,9 @@ struct doctor_visit {
 	struct kafka_settings kafka;
 	const char *http_address;
 	int64_t http_port;
-	const char *state_directory;
-	const char *owned;      /* the file or directory that the process locks */
-	const char *owned_name; /* what it is: "store" */
+	const char *state_directory; /* where the owned file is */
+	const char *owned;           /* the file or directory that the process locks */
+	const char *owned_name;      /* what it is: "store" */
 };
 
 /* Prints a line a check on standard output; each wait is bounded, all of them by some 10 s. Returns

@@ -111,6 +111,7 @@ void check_disk(struct report *report, const struct doctor_visit *visit)
 {
 	struct statvfs disk;
 	double room;
+	bool no_file;
 	enum verdict verdict;
 
 	if (statvfs(visit->state_directory, &disk) != 0) {
@@ -118,14 +119,16 @@ void check_disk(struct report *report, const struct doctor_visit *visit)
 		return;
 	}
 	room = (double)disk.f_bavail * (double)disk.f_frsize;
-	verdict = room < FREE_BAD || (disk.f_files > 0 && disk.f_favail == 0) ? VERDICT_BAD
-		  : room < FREE_WARN                                          ? VERDICT_WARN
-									      : VERDICT_OK;
+	no_file = disk.f_files > 0 && disk.f_favail == 0;
+	verdict = room < FREE_BAD || no_file ? VERDICT_BAD
+		  : room < FREE_WARN         ? VERDICT_WARN
+					     : VERDICT_OK;
 	report_say(report, verdict, "disk",
 		verdict == VERDICT_OK ? ""
 				      : "make room: it stops taking, and goes on by itself then",
-		"%.0f MB free of %.0f MB", room / 1048576,
-		(double)disk.f_blocks * (double)disk.f_frsize / 1048576);
+		"%.0f MB free of %.0f MB%s", room / 1048576,
+		(double)disk.f_blocks * (double)disk.f_frsize / 1048576,
+		no_file ? ", and no inode: no new file fits" : "");
 }
 
 void check_owner(struct report *report, const struct doctor_visit *visit, bool runs)

@@ -29,6 +29,7 @@ struct http_request {
 	} headers[HTTP_HEADERS_MAX];
 	size_t header_count;
 	char traceparent[TRACEPARENT_MAX]; /* "": none */
+	char *tracestate;                  /* that goes with it; NULL: none */
 	struct span *span;                 /* that is kept of it; or NULL */
 };
 

@@ -138,6 +138,7 @@ static void request_free(struct http_request *request)
 		MHD_destroy_response(request->response);
 	free(request->path);
 	free(request->body);
+	free(request->tracestate);
 	free(request->span);
 	free(request);
 }

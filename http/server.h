@@ -70,6 +70,8 @@ bool http_header_repeated(const struct http_request *request, const char *name);
 /* The traceparent that what comes of the request is to carry; "": none. That of the request where
  * it has a sound one; a new one where its one is not sound. */
 const char *http_traceparent(const struct http_request *request);
+/* The tracestate that goes with it; "": none. */
+const char *http_tracestate(const struct http_request *request);
 const char *http_body(const struct http_request *request, size_t *length);
 
 /* Writes how long requests to the server of this one took: http/times.h. */

@@ -9,6 +9,27 @@
 #include "process/log.h"
 #include "trace/spans.h"
 
+static enum MHD_Result read_state(
+	void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(void)kind;
+	if (value && strcasecmp(name, "tracestate") == 0)
+		tracestate_read(context, value, strlen(value));
+	return MHD_YES;
+}
+
+/* That of a sound traceparent. Without memory it is left out, as a hop may do. */
+static void take_state(struct http_request *request)
+{
+	struct tracestate state = { 0 };
+	char text[TRACESTATE_MAX];
+
+	(void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, read_state, &state);
+	tracestate_write(&state, text);
+	if (*text)
+		request->tracestate = strdup(text);
+}
+
 /* The specification's methods; any other word is _OTHER. */
 static const char *known_method(const char *method)
 {
@@ -44,6 +65,7 @@ static void begin_span(struct http_request *request, struct trace_context *conte
 	context->flags |= TRACE_SAMPLED;
 	span->kind = SPAN_SERVER;
 	span->context = *context;
+	strcpy(span->tracestate, http_tracestate(request));
 	span->began_ns = span_now_ns();
 	span_text(span, "http.request.method", known_method(method));
 	span_text(span, "url.path", path);
@@ -66,6 +88,8 @@ void http_trace_begin(
 		return;
 	if (!sound && !trace_make_id(&context))
 		return;
+	if (sound)
+		take_state(request);
 	if (spans && spans_sample(spans, &context, sound))
 		begin_span(request, &context, sound, method, path);
 	if (text || request->span)
@@ -106,4 +130,9 @@ void http_trace_end(struct http_request *request, struct spans *spans)
 const char *http_traceparent(const struct http_request *request)
 {
 	return request->traceparent;
+}
+
+const char *http_tracestate(const struct http_request *request)
+{
+	return request->tracestate ? request->tracestate : "";
 }

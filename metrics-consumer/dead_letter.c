@@ -315,6 +315,10 @@ bool dead_letter_add(struct dead_letter *dead, const struct dead_record *record,
 		(void)snprintf(text, sizeof(text), ",\"id\":%" PRId64, record->id);
 		put(dead, text);
 	}
+	if (record->traceparent && *record->traceparent) {
+		(void)snprintf(text, sizeof(text), ",\"traceparent\":\"%s\"", record->traceparent);
+		put(dead, text);
+	}
 	(void)snprintf(
 		text, sizeof(text), ",\"reason\":\"%s\"", dead_letter_reason(record->reason));
 	put(dead, text);

@@ -1,13 +1,13 @@
 /* metrics-consumer/dead_letter.h - the records that get no line in the journal, each with why:
  * it is no event, or its number is known with other bytes.
  *
- * One JSON object a line: time, partition, offset, source and id where there are any, reason,
- * and key and value in hex, so that `jq -r .value_hex | xxd -r -p` gives the bytes back. It is
- * on the disk before any journal line behind it is written; so the journal alone is the
- * position, and what is read again after a crash is known by its place and its bytes.
- * A value longer than DEAD_VALUE_MAX is kept up to there, with its length. Where somebody moves the
- * file, or an editor puts another one in its place, the next letter goes to the one of that name.
- * One thread. */
+ * One JSON object a line: time, partition, offset, source and id where there are any, traceparent
+ * where there is one, reason, and key and value in hex, so that `jq -r .value_hex | xxd -r -p`
+ * gives the bytes back. It is on the disk before any journal line behind it is written; so the
+ * journal alone is the position, and what is read again after a crash is known by its place and its
+ * bytes. A value longer than DEAD_VALUE_MAX is kept up to there, with its length. Where somebody
+ * moves the file, or an editor puts another one in its place, the next letter goes to the one of
+ * that name. One thread. */
 #ifndef METRICS_CONSUMER_DEAD_LETTER_H
 #define METRICS_CONSUMER_DEAD_LETTER_H
 
@@ -34,6 +34,7 @@ struct dead_record {
 	int64_t offset;
 	const char *source; /* "" and id 0 where it has none */
 	int64_t id;
+	const char *traceparent; /* NULL or "" where it has none; not read from a line */
 	int reason;              /* an enum event_flaw, or DEAD_... */
 	const void *key, *value; /* NULL where there is none */
 	size_t key_length, length;

@@ -74,6 +74,8 @@ void line_spans_begin(
 		return;
 	context.flags |= TRACE_SAMPLED;
 	span->context = context;
+	if (decoded->headers.has_tracestate)
+		headers_tracestate(record, span->tracestate);
 	describe(l, record, decoded, span);
 	l->count++;
 }

@@ -29,8 +29,8 @@
 #include "metrics-consumer/journal.h"
 #include "metrics-consumer/journal_walk.h"
 #include "metrics-consumer/place.h"
-#include "metrics-consumer/progress_bar.h"
 #include "process/clock.h"
+#include "process/progress_bar.h"
 
 #define LINES_LOOK  65536 /* lines between two looks at the progress */
 #define REAL_DIGITS 15    /* of a number in a value that is given as JSON, not as text */
@@ -42,6 +42,7 @@ struct letter {
 	char source[SOURCE_MAX];
 	int64_t id;
 	int64_t at_ms;
+	char trace[TRACE_DIGITS + 1]; /* "": none */
 	enum event_flaw flaw;
 	enum event_type type;
 	char *value; /* without line breaks; NULL where there is none */
@@ -174,16 +175,29 @@ static bool source_is_sound(const char *source, size_t length)
 	return true;
 }
 
+/* One that is not sound is none, as where it came from. */
+static void read_trace(const char *text, size_t length, char trace[static TRACE_DIGITS + 1])
+{
+	struct trace_context context;
+	char sound[TRACEPARENT_MAX];
+
+	if (!text || !traceparent_read(text, length, &context))
+		return;
+	traceparent_write(&context, sound);
+	memcpy(trace, sound + TRACE_AT, TRACE_DIGITS);
+	trace[TRACE_DIGITS] = '\0';
+}
+
 /* Reads the fields of a dead letter; false: it is none. */
 static bool read_fields(const json_t *line, struct letter *letter)
 {
 	json_int_t partition, offset, id = 0;
-	const char *source = NULL, *time = NULL;
-	size_t length = 0;
+	const char *source = NULL, *time = NULL, *trace = NULL;
+	size_t length = 0, trace_length = 0;
 
-	if (json_unpack((json_t *)line, "{s:I, s:I, s?s%, s?I, s?s}", "partition", &partition,
-		    "offset", &offset, "source", &source, &length, "id", &id, "ce_time",
-		    &time) != 0)
+	if (json_unpack((json_t *)line, "{s:I, s:I, s?s%, s?I, s?s, s?s%}", "partition", &partition,
+		    "offset", &offset, "source", &source, &length, "id", &id, "ce_time", &time,
+		    "traceparent", &trace, &trace_length) != 0)
 		return false;
 	if (partition < 0 || partition >= EVENT_PARTITIONS || offset < 0 || offset == INT64_MAX ||
 		(source ? id <= 0 || !source_is_sound(source, length) : id != 0))
@@ -193,6 +207,7 @@ static bool read_fields(const json_t *line, struct letter *letter)
 	letter->id = id;
 	if (source)
 		memcpy(letter->source, source, length + 1);
+	read_trace(trace, trace_length, letter->trace);
 	letter->at_ms = -1;
 	return !time || clock_parse(time, strlen(time), &letter->at_ms);
 }
@@ -402,6 +417,7 @@ static bool write_lines(struct redriving *r, char **lines, size_t *length, struc
 			.source_length = strlen(l->source),
 			.id = l->id,
 			.delay_ms = now_ms - l->at_ms,
+			.trace = *l->trace ? l->trace : NULL,
 			.value = l->value,
 			.length = l->length };
 

@@ -13,10 +13,10 @@
 #include "metrics-consumer/journal_walk.h"
 #include "metrics-consumer/line.h"
 #include "metrics-consumer/place.h"
-#include "metrics-consumer/progress_bar.h"
 #include "metrics-consumer/sources.h"
 #include "metrics-consumer/topic_survey.h"
 #include "metrics-consumer/verify.h"
+#include "process/progress_bar.h"
 
 #define VERIFY_MISSING_MAX 1048576 /* ranges kept of one source */
 #define VERIFY_NAMED_MAX   5       /* offenders of a kind that are named */

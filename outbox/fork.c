@@ -30,7 +30,7 @@ bool fork_commit(struct db *db, const struct fork_options *options, const struct
 	memcpy(result->before, state->source, sizeof(result->before));
 	if (!rows_name(options->outbox.service, next.source, fail) || !db_begin(db, fail))
 		return false;
-	if (!rows_renumber(db, sent, &next, fail) ||
+	if (!rows_renumber(db, state, sent, &next, options->bar, fail) ||
 		(options->renumber && !options->renumber(db, sent, fail))) {
 		db_rollback(db);
 		return false;
@@ -74,7 +74,8 @@ static bool fork_store(struct db *db, const struct fork_options *options,
 		.partition = options->outbox.partition,
 		.source = state.source,
 		.db = db,
-		.to_the_end = true };
+		.to_the_end = true,
+		.bar = options->bar };
 	struct resume_answer answer = { 0 };
 
 	if (!rows_open(db, options->outbox.service, &state, fail) ||

@@ -16,7 +16,8 @@ typedef bool fork_renumber(struct db *db, int64_t sent, struct fail *fail);
 struct fork_options {
 	struct outbox_options outbox;
 	bool (*make_tables)(struct db *db, struct fail *fail);
-	fork_renumber *renumber; /* NULL: no such numbers */
+	fork_renumber *renumber;  /* NULL: no such numbers */
+	struct progress_bar *bar; /* drawn while a lot is read or renumbered; or NULL */
 };
 
 struct fork_result {

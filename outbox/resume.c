@@ -23,11 +23,13 @@
 #include "kafka/client/headers.h"
 #include "outbox/rows.h"
 #include "process/clock.h"
+#include "process/progress_bar.h"
 
-#define ASK_MS   1000 /* for one bound */
-#define READ_MS  5000 /* longest wait for the next record */
-#define READ_MAX 500  /* records taken in one go */
-#define LOOK_MS  100  /* how often a stop is noticed */
+#define ASK_MS    1000 /* for one bound */
+#define READ_MS   5000 /* longest wait for the next record */
+#define READ_MAX  500  /* records taken in one go */
+#define LOOK_MS   100  /* how often a stop is noticed */
+#define LOOK_READ 1000 /* records between two looks at the progress */
 
 static const struct kafka_property read_defaults[] = {
 	{ "fetch.wait.max.ms", "10" }, /* the end is known: nothing is waited for */
@@ -181,6 +183,16 @@ static bool take(struct resume *r, const rd_kafka_message_t *message)
 	}
 }
 
+static void show_progress(const struct resume *r)
+{
+	const int64_t read = r->answer->read;
+
+	if (r->question->bar && read > 0 && read % LOOK_READ == 0 &&
+		progress_bar_is_due(r->question->bar))
+		progress_bar_draw(r->question->bar, (double)read,
+			(double)(r->answer->end - r->from), "of the partition is read");
+}
+
 static bool read_forward(struct resume *r, rd_kafka_topic_t *topic)
 {
 	const struct resume_question *const q = r->question;
@@ -195,8 +207,10 @@ static bool read_forward(struct resume *r, rd_kafka_topic_t *topic)
 			good = take(r, message);
 			rd_kafka_message_destroy(message);
 		}
-		if (r->answer->read != read)
+		if (r->answer->read != read) {
 			news_ms = clock_mono_ms();
+			show_progress(r);
+		}
 		if (q->stopping && atomic_load(q->stopping))
 			return fail_set(r->fail, FAIL_RETRY, "the service stops");
 		if (good && !r->done && clock_mono_ms() - news_ms > READ_MS)

@@ -14,6 +14,8 @@
 
 #define RESUME_TEXT_MAX 400
 
+struct progress_bar;
+
 struct resume_question { /* borrowed for the call */
 	struct kafka_settings kafka;
 	int32_t partition;
@@ -22,6 +24,7 @@ struct resume_question { /* borrowed for the call */
 	struct db *db;
 	const atomic_bool *stopping; /* ends the waiting with FAIL_RETRY; or NULL */
 	bool to_the_end;             /* read on behind the first sign of a fork */
+	struct progress_bar *bar;    /* drawn while many records are read; or NULL */
 };
 
 enum resume_verdict {

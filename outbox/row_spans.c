@@ -11,6 +11,7 @@ struct way { /* of a row */
 	int64_t id, began_ns;
 	enum event_type type;
 	struct trace_context from; /* what the row says */
+	char tracestate[TRACESTATE_MAX];
 };
 
 struct row_spans {
@@ -85,6 +86,8 @@ void row_spans_begin(struct row_spans *s, const struct row *row)
 	*way = (struct way){
 		.id = row->id, .began_ns = span_now_ns(), .type = row->type, .from = context
 	};
+	if (row->tracestate)
+		(void)snprintf(way->tracestate, sizeof(way->tracestate), "%s", row->tracestate);
 }
 
 static void end(struct row_spans *s, const struct way *way, int64_t offset, bool failed)
@@ -98,6 +101,7 @@ static void end(struct row_spans *s, const struct way *way, int64_t offset, bool
 	char text[24];
 
 	memcpy(span.parent, way->from.span, sizeof(span.parent));
+	strcpy(span.tracestate, way->tracestate);
 	name_span(options->source, way->id, &span.context);
 	(void)snprintf(span.name, sizeof(span.name), "send %s", options->kafka.topic);
 	span_text(&span, "messaging.system", "kafka");

@@ -7,6 +7,9 @@
 #include <sys/random.h>
 
 #include "outbox_sql.h"
+#include "process/progress_bar.h"
+
+#define PIECE 10000 /* rows of one statement of a fork */
 
 static bool take_state(void *context, const struct db_value *columns)
 {
@@ -54,14 +57,20 @@ bool rows_are_there(struct db *db, bool *there, struct fail *fail)
 	return db_query(db, SQL_HAS_OUTBOX, NULL, 0, take_there, there, fail);
 }
 
-/* A store of the version before has rows without a place for their trace. */
+static bool add_column(struct db *db, const char *name, const char *sql, struct fail *fail)
+{
+	const struct db_value value = db_text(name);
+	bool there = false;
+
+	return db_query(db, SQL_HAS_COLUMN, &value, 1, take_there, &there, fail) &&
+	       (there || db_query(db, sql, NULL, 0, NULL, NULL, fail));
+}
+
+/* A store of a version before has rows without a place for their trace, or for its state. */
 static bool make_tables(struct db *db, struct fail *fail)
 {
-	bool traced = false;
-
-	return db_script(db, SQL_SCHEMA, fail) &&
-	       db_query(db, SQL_HAS_TRACE, NULL, 0, take_there, &traced, fail) &&
-	       (traced || db_query(db, SQL_ADD_TRACE, NULL, 0, NULL, NULL, fail));
+	return db_script(db, SQL_SCHEMA, fail) && add_column(db, "trace", SQL_ADD_TRACE, fail) &&
+	       add_column(db, "tracestate", SQL_ADD_TRACESTATE, fail);
 }
 
 bool rows_open(struct db *db, const char *service, struct rows_state *state, struct fail *fail)
@@ -90,15 +99,18 @@ bool rows_open(struct db *db, const char *service, struct rows_state *state, str
 bool rows_append(struct outbox_tx *tx, struct event *event, int64_t *id, struct fail *fail)
 {
 	char json[EVENT_JSON_MAX];
+	const bool traced = tx->trace && *tx->trace;
 	size_t length;
 
 	event->at_ms = tx->at_ms;
 	length = event_encode(event, json);
 	const struct db_value values[] = { db_whole(tx->last + 1), db_whole(event->type),
 		db_whole(event->at_ms), db_text(event_key(event)), db_bytes(json, length),
-		tx->trace && *tx->trace ? db_text(tx->trace) : (struct db_value){ 0 } };
+		traced ? db_text(tx->trace) : (struct db_value){ 0 },
+		traced && tx->tracestate && *tx->tracestate ? db_text(tx->tracestate)
+							    : (struct db_value){ 0 } };
 
-	if (!db_query(tx->db, SQL_APPEND_ROW, values, 6, NULL, NULL, fail))
+	if (!db_query(tx->db, SQL_APPEND_ROW, values, 7, NULL, NULL, fail))
 		return fail_prefix(fail, "append outbox row");
 	*id = ++tx->last;
 	return true;
@@ -125,7 +137,8 @@ static bool take_row(void *context, const struct db_value *columns)
 		.key = columns[3].bytes,
 		.value = columns[4].bytes,
 		.length = columns[4].length,
-		.trace = columns[5].kind == DB_NULL ? NULL : columns[5].bytes };
+		.trace = columns[5].kind == DB_NULL ? NULL : columns[5].bytes,
+		.tracestate = columns[6].kind == DB_NULL ? NULL : columns[6].bytes };
 
 	assert(row.type > EVENT_OTHER && row.type < EVENT_TYPES);
 	return reading->each(reading->context, &row);
@@ -155,16 +168,46 @@ bool rows_forget(struct db *db, int64_t up_to, struct fail *fail)
 	return db_query(db, SQL_FORGET_ROWS, &value, 1, NULL, NULL, fail);
 }
 
-/* In two steps, by way of negative numbers: no row ever meets another one's number. */
-bool rows_renumber(struct db *db, int64_t sent, const struct rows_state *next, struct fail *fail)
-{
-	const struct db_value number = db_whole(sent);
-	const struct db_value state[] = { db_text(next->source), db_whole(next->last),
-		db_whole(next->acknowledged_offset) };
+struct renumbering {
+	struct db *db;
+	struct progress_bar *bar; /* or NULL */
+	int64_t done, all;        /* rows that were touched, and are to be */
+};
 
-	return (rows_forget(db, sent, fail) &&
-		       db_query(db, SQL_MOVE_ROWS, &number, 1, NULL, NULL, fail) &&
-		       db_query(db, SQL_TURN_ROWS, NULL, 0, NULL, NULL, fail) &&
-		       db_query(db, SQL_TAKE_SOURCE, state, 3, NULL, NULL, fail)) ||
+/* Runs @sql for the rows @from to @to, a piece at a time: its first two values. */
+static bool in_pieces(struct renumbering *r, const char *sql, int64_t from, int64_t to,
+	const struct db_value *third, struct fail *fail)
+{
+	for (; from <= to; from += PIECE) {
+		const int64_t end = to - from < PIECE ? to : from + PIECE - 1;
+		const struct db_value values[] = { db_whole(from), db_whole(end),
+			third ? *third : (struct db_value){ 0 } };
+
+		if (!db_query(r->db, sql, values, third ? 3 : 2, NULL, NULL, fail))
+			return false;
+		r->done += end - from + 1;
+		if (r->bar && r->all > PIECE && progress_bar_is_due(r->bar))
+			progress_bar_draw(r->bar, (double)r->done, (double)r->all,
+				"of the rows are numbered");
+	}
+	return true;
+}
+
+/* In two steps, by way of negative numbers: no row ever meets another one's number. */
+bool rows_renumber(struct db *db, const struct rows_state *state, int64_t sent,
+	const struct rows_state *next, struct progress_bar *bar, struct fail *fail)
+{
+	const int64_t first = rows_first(state), kept = state->last - sent;
+	const struct db_value number = db_whole(sent);
+	const struct db_value values[] = { db_text(next->source), db_whole(next->last),
+		db_whole(next->acknowledged_offset) };
+	struct renumbering r = {
+		.db = db, .bar = bar, .all = 2 * kept + (first <= sent ? sent - first + 1 : 0)
+	};
+
+	return (in_pieces(&r, SQL_DROP_ROWS, first, sent, NULL, fail) &&
+		       in_pieces(&r, SQL_MOVE_ROWS, sent + 1, state->last, &number, fail) &&
+		       in_pieces(&r, SQL_TURN_ROWS, -kept, -1, NULL, fail) &&
+		       db_query(db, SQL_TAKE_SOURCE, values, 3, NULL, NULL, fail)) ||
 	       fail_prefix(fail, "renumber outbox rows");
 }

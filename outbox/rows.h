@@ -8,6 +8,8 @@
 #include "event/event.h"
 #include "outbox/db.h"
 
+struct progress_bar;
+
 #define ROWS_SOURCE_MAX 32 /* "cart/5f2c9e1b" with its NUL */
 
 /* Where the acknowledged row is in the partition. Nowhere, for the process that made the store's
@@ -47,7 +49,8 @@ struct row { /* borrows from the answer it is read from */
 	const char *key;
 	const void *value;
 	size_t length;
-	const char *trace; /* traceparent, or NULL */
+	const char *trace;      /* traceparent, or NULL */
+	const char *tracestate; /* with it, or NULL */
 };
 typedef bool row_each(void *context, const struct row *row);
 
@@ -57,12 +60,13 @@ struct outbox_tx {
 	int64_t last; /* highest number given so far, in this transaction too */
 	int64_t at_ms;
 	const char *source;
-	const char *trace; /* traceparent of what is applied; "" or NULL: none */
-	bool full;         /* no event may be made, and what would make one is refused by: */
-	bool refused;      /* set by what was applied, which then did nothing */
+	const char *trace;      /* traceparent of what is applied; "" or NULL: none */
+	const char *tracestate; /* with it; the same */
+	bool full;              /* no event may be made, and what would make one is refused by: */
+	bool refused;           /* set by what was applied, which then did nothing */
 };
 
-/* Makes the tables where they are missing, or are of the version before, and a name. An
+/* Makes the tables where they are missing, or are of a version before, and a name. An
  * @acknowledged_offset of ROWS_NOWHERE says that the name is new. */
 bool rows_open(struct db *db, const char *service, struct rows_state *state, struct fail *fail);
 
@@ -70,9 +74,10 @@ bool rows_open(struct db *db, const char *service, struct rows_state *state, str
 bool rows_are_there(struct db *db, bool *there, struct fail *fail);
 /* Makes a name, with a store id from the kernel's random numbers. */
 bool rows_name(const char *service, char source[ROWS_SOURCE_MAX], struct fail *fail);
-/* Inside a transaction: deletes the first @sent numbers, lets the others count from 1, and
- * stores @next. */
-bool rows_renumber(struct db *db, int64_t sent, const struct rows_state *next, struct fail *fail);
+/* Inside a transaction: deletes the rows of the first @sent numbers, lets the others count from 1,
+ * and stores @next. @state is as rows_open gave it. Draws @bar, unless that is NULL. */
+bool rows_renumber(struct db *db, const struct rows_state *state, int64_t sent,
+	const struct rows_state *next, struct progress_bar *bar, struct fail *fail);
 
 /* Appends a row for @event, whose time is set to the transaction's, and gives its number. */
 bool rows_append(struct outbox_tx *tx, struct event *event, int64_t *id, struct fail *fail);

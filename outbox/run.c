@@ -348,8 +348,8 @@ static bool send_row(void *context, const struct row *row)
 	headers = headers_new(r->options->source, row->id, event_type_name(row->type), row->at_ms);
 	if (!headers)
 		return false;
-	if (row->trace &&
-		!headers_add_traceparent(headers, row_spans_name(r->spans, row, traceparent))) {
+	if (row->trace && !headers_add_trace(headers, row_spans_name(r->spans, row, traceparent),
+				  row->tracestate)) {
 		rd_kafka_headers_destroy(headers);
 		return false;
 	}

@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
 #include "doctor/doctor.h"
 #include "process/log.h"
+#include "process/progress_bar.h"
 #include "process/stop.h"
 #include "service/once.h"
 #include "service/routes.h"
@@ -257,6 +259,7 @@ static bool apply(void *context, struct outbox_tx *tx, struct command *command, 
 	const struct service_command *const asked = (struct service_command *)command;
 
 	tx->trace = asked->trace;
+	tx->tracestate = asked->tracestate;
 	if (asked->once && !once_find(tx, asked->once, fail))
 		return false;
 	if (asked->once && asked->once->verdict != ONCE_NEW)
@@ -309,12 +312,18 @@ static bool run(struct service *s, struct fail *fail)
 /* `store fork`. */
 static bool fork_store(struct service *s, struct fail *fail)
 {
+	struct progress_bar bar;
 	const struct fork_options options = { .outbox = describe_store(s),
 		.make_tables = s->definition->make_tables,
-		.renumber = s->definition->renumber };
+		.renumber = s->definition->renumber,
+		.bar = &bar };
 	struct fork_result result;
+	bool good;
 
-	if (!outbox_fork(&options, &result, fail))
+	progress_bar_start(&bar, STDERR_FILENO);
+	good = outbox_fork(&options, &result, fail);
+	progress_bar_end(&bar);
+	if (!good)
 		return false;
 	printf("%s is now %s: the topic has %" PRId64 " of its events, %" PRId64
 	       " will be sent from number 1 on\n",
@@ -326,15 +335,22 @@ static bool fork_store(struct service *s, struct fail *fail)
 	return true;
 }
 
+/* The directory that counts is the store's, wherever STORE says that it is. */
 static int see_doctor(struct service *s)
 {
 	const struct outbox_options store = describe_store(s);
+	char directory[sizeof(s->store)];
+	char *slash;
 
+	strcpy(directory, store.store);
+	slash = strrchr(directory, '/');
+	assert(slash); /* describe_store puts one */
+	slash[slash == directory] = '\0';
 	return doctor_visit(&(struct doctor_visit){ .program = s->definition->program,
 		.kafka = store.kafka,
 		.http_address = s->settings->http_address,
 		.http_port = s->settings->http_port,
-		.state_directory = s->settings->state_directory,
+		.state_directory = directory,
 		.owned = store.store,
 		.owned_name = "store" });
 }

@@ -21,6 +21,7 @@ struct service_command {
 	struct command command;      /* first */
 	struct once *once;           /* the request's Idempotency-Key; or NULL */
 	char trace[TRACEPARENT_MAX]; /* what its event is to carry; "": nothing */
+	const char *tracestate;      /* with it, borrowed until the answer; NULL or "": nothing */
 };
 
 struct service_settings { /* first member of a service's own settings */
@@ -61,7 +62,8 @@ struct service_definition {
 	void (*stop)(void *state);
 	void (*free)(void *state); /* after the last command was answered */
 
-	/* Makes a command for the simulator out of a random number. Its `answer` is set. */
+	/* Makes a command for the simulator out of a random number. Its `answer` is set, the rest
+	 * is zero. Called on one thread. */
 	void (*simulate)(struct service *service, struct command *command, uint64_t random);
 	size_t command_size;
 };

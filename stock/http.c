@@ -88,6 +88,7 @@ static struct asking *asking_new(
 	asking->service = service;
 	strcpy(asking->stock.sku, http_part(request, 0));
 	strcpy(asking->stock.asked.trace, http_traceparent(request));
+	asking->stock.asked.tracestate = http_tracestate(request);
 	return asking;
 }
 

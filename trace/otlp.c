@@ -73,6 +73,8 @@ static json_t *span_json(const struct span *span)
 		"flags", (int)span->context.flags);
 	if (json && memcmp(span->parent, none, sizeof(none)) != 0)
 		(void)json_object_set_new(json, "parentSpanId", json_stringn(from + at, 16));
+	if (json && *span->tracestate)
+		(void)json_object_set_new(json, "traceState", json_string(span->tracestate));
 	if (json && span->failed)
 		(void)json_object_set_new(json, "status", json_pack("{s:i}", "code", ERROR));
 	return json;

@@ -6,6 +6,7 @@
 
 #include "process/fail.h"
 #include "trace/traceparent.h"
+#include "trace/tracestate.h"
 
 #define SPANS_QUEUE_MAX 2048 /* that wait; the numbers are the specification's */
 #define SPANS_BATCH_MAX 512
@@ -24,7 +25,8 @@ struct span_field {
 struct span { /* zeroed at first */
 	enum span_kind kind;
 	struct trace_context context;
-	uint8_t parent[8]; /* zeros: it has none */
+	uint8_t parent[8];               /* zeros: it has none */
+	char tracestate[TRACESTATE_MAX]; /* "": none */
 	int64_t began_ns, ended_ns;
 	bool failed;
 	char name[SPAN_TEXT_MAX];

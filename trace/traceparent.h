@@ -1,6 +1,6 @@
 /* trace/traceparent.h - where a request comes from: the header `traceparent` of W3C Trace Context,
- * https://www.w3.org/TR/trace-context/. Its companion `tracestate` is not handed on. Pure, but for
- * the random numbers; any thread. */
+ * https://www.w3.org/TR/trace-context/. Its companion is in tracestate.h. Pure, but for the
+ * random numbers; any thread. */
 #ifndef TRACE_TRACEPARENT_H
 #define TRACE_TRACEPARENT_H
 

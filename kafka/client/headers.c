@@ -8,7 +8,7 @@
 
 rd_kafka_headers_t *headers_new(const char *source, int64_t id, const char *type, int64_t time_ms)
 {
-	rd_kafka_headers_t *const headers = rd_kafka_headers_new(7); /* one may be added */
+	rd_kafka_headers_t *const headers = rd_kafka_headers_new(8); /* two may be added */
 	char time[CLOCK_TEXT_MAX], number[TEXT_UNSIGNED_MAX + 1];
 	const char *pairs[][2] = { { "ce_specversion", "1.0" }, { "ce_id", number },
 		{ "ce_source", source }, { "ce_type", type }, { "ce_time", time },
@@ -29,10 +29,12 @@ rd_kafka_headers_t *headers_new(const char *source, int64_t id, const char *type
 	return headers;
 }
 
-bool headers_add_traceparent(rd_kafka_headers_t *headers, const char *traceparent)
+bool headers_add_trace(rd_kafka_headers_t *headers, const char *traceparent, const char *tracestate)
 {
 	return rd_kafka_header_add(headers, "traceparent", -1, traceparent, -1) ==
-	       RD_KAFKA_RESP_ERR_NO_ERROR;
+		       RD_KAFKA_RESP_ERR_NO_ERROR &&
+	       (!tracestate || rd_kafka_header_add(headers, "tracestate", -1, tracestate, -1) ==
+				       RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
 static void read_traceparent(const void *value, size_t size, char out[TRACEPARENT_MAX])
@@ -82,7 +84,7 @@ static void read_list(const rd_kafka_headers_t *headers, struct record_headers *
 	const char *name;
 	const void *value;
 	size_t size;
-	bool source = false, id = false;
+	bool source = false, id = false, state = false;
 
 	out->source[0] = '\0';
 	out->id = 0;
@@ -96,6 +98,7 @@ static void read_list(const rd_kafka_headers_t *headers, struct record_headers *
 		if (strncmp(name, "ce_", 3) != 0) {
 			if (name[0] == 't' && strcmp(name, "traceparent") == 0)
 				read_traceparent(value, size, out->traceparent);
+			state = state || (name[0] == 't' && strcmp(name, "tracestate") == 0);
 			continue;
 		}
 		if (strcmp(name + 3, "source") == 0)
@@ -105,6 +108,7 @@ static void read_list(const rd_kafka_headers_t *headers, struct record_headers *
 		else if (strcmp(name + 3, "time") == 0 && !clock_parse(value, size, &out->time_ms))
 			out->time_ms = -1;
 	}
+	out->has_tracestate = state && *out->traceparent;
 	if (!source || !id) {
 		out->source[0] = '\0';
 		out->id = 0;
@@ -124,9 +128,26 @@ void headers_take(rd_kafka_message_t *record, struct record_headers *out)
 {
 	rd_kafka_headers_t *headers;
 
-	if (rd_kafka_message_detach_headers(record, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		headers = NULL;
-	read_list(headers, out);
-	if (headers)
+	headers_read(record, out);
+	if (!out->has_tracestate &&
+		rd_kafka_message_detach_headers(record, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
 		rd_kafka_headers_destroy(headers);
+}
+
+void headers_tracestate(const rd_kafka_message_t *record, char out[static TRACESTATE_MAX])
+{
+	struct tracestate state = { 0 };
+	rd_kafka_headers_t *headers;
+	const void *value;
+	size_t size;
+
+	if (rd_kafka_message_headers(record, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		headers = NULL;
+	for (size_t i = 0; headers && rd_kafka_header_get(headers, i, "tracestate", &value,
+					      &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+		i++) {
+		if (value)
+			tracestate_read(&state, value, size);
+	}
+	tracestate_write(&state, out);
 }

@@ -145,6 +145,26 @@ static void a_tombstone_without_a_key_or_a_name_says_so(void **state)
 	assert_int_equal(f->last.id, 0);
 }
 
+#define TRACEPARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+static void a_trace_is_kept_and_does_not_make_it_another_one(void **state)
+{
+	struct fixture *const f = *state;
+	struct dead_record traced = torn_json;
+	char *text;
+
+	traced.traceparent = TRACEPARENT;
+	assert_true(open_again(f));
+	put(f, &traced);
+	text = scratch_read(&f->scratch, "dead-letter.log", NULL);
+	assert_non_null(strstr(
+		text, "\"id\":18,\"traceparent\":\"" TRACEPARENT "\",\"reason\":\"not_json\","));
+	free(text);
+	assert_true(open_again(f));
+	assert_int_equal(f->last.id, 18);
+	assert_true(dead_letter_known(&f->dead, &torn_json));
+}
+
 static void it_is_on_the_disk_when_it_was_written(void **state)
 {
 	struct fixture *const f = *state;
@@ -324,6 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_original_bytes_come_back_out_of_the_line),
 		TEST(a_tombstone_without_a_key_or_a_name_says_so),
+		TEST(a_trace_is_kept_and_does_not_make_it_another_one),
 		TEST(it_is_on_the_disk_when_it_was_written),
 		TEST(what_is_in_the_file_is_known_after_a_crash),
 		TEST(another_record_at_a_known_offset_is_not_known),

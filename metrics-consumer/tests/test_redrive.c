@@ -134,6 +134,26 @@ static void its_number_is_missing_no_more(void **state)
 	free(checkpoint);
 }
 
+#define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
+#define TRACED(sound)                                                                              \
+	",\"traceparent\":\"00-" TRACE "-" sound "-01\",\"tracestate\":\"rojo=1\"" REPAIRED
+
+static void the_line_has_the_trace_of_the_record(void **state)
+{
+	struct fixture *const f = *state;
+
+	put(f, "metrics.log", LINE(0, 1));
+	put(f, "dead-letter.log",
+		LETTER(1, 2, TRACED("00f067aa0ba902b7")) LETTER(2, 3, TRACED("0000000000000000")));
+	assert_true(run(f));
+	assert_true(f->all);
+	assert_journal(f,
+		LINE(0, 1) "2025-07-08T19:16:40.000Z partition=0 offset=1 source=cart/a id=2 "
+			   "delay_ms=68000 trace=" TRACE " " EVENT "\n" REDRIVEN(2, 3));
+	assert_true(run(f)); /* and is the same line for whoever reads it */
+	assert_said(f, "0 redriven, 2 already there, 0 refused\n");
+}
+
 static void what_a_rotated_file_has_is_there(void **state)
 {
 	struct fixture *const f = *state;
@@ -320,6 +340,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_repaired_letter_becomes_a_line_once),
 		TEST(its_number_is_missing_no_more),
+		TEST(the_line_has_the_trace_of_the_record),
 		TEST(what_a_rotated_file_has_is_there),
 		TEST(a_dry_run_changes_nothing),
 		TEST(a_value_is_repaired_in_any_form),

@@ -1,1 +1,1 @@
-UPDATE outbox SET id = ?1 - id
+UPDATE outbox SET id = ?3 - id WHERE id BETWEEN ?1 AND ?2

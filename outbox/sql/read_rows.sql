@@ -1,1 +1,1 @@
-SELECT id, type, at_ms, key, value, trace FROM outbox WHERE id >= ?1 ORDER BY id LIMIT ?2
+SELECT id, type, at_ms, key, value, trace, tracestate FROM outbox WHERE id >= ?1 ORDER BY id LIMIT ?2

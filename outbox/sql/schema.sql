@@ -6,7 +6,8 @@ CREATE TABLE IF NOT EXISTS outbox (
 	at_ms INTEGER NOT NULL,
 	key TEXT NOT NULL,
 	value BLOB NOT NULL,
-	trace TEXT -- W3C traceparent, where the request had one
+	trace TEXT, -- W3C traceparent, where the request had one
+	tracestate TEXT -- and what came with it
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS outbox_state (

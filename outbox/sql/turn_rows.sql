@@ -1,1 +1,1 @@
-UPDATE outbox SET id = -id
+UPDATE outbox SET id = -id WHERE id BETWEEN ?1 AND ?2

@@ -83,16 +83,24 @@ static void a_store_keeps_its_source_and_its_counter(void **state)
 	db_close(&db);
 }
 
+static bool take_number(void *context, const struct db_value *columns)
+{
+	*(int64_t *)context = columns[0].whole;
+	return true;
+}
+
 static bool keep_row(void *context, const struct row *row)
 {
 	char *const seen = context;
 
-	(void)snprintf(seen + strlen(seen), 256 - strlen(seen), "%d:%.*s:%s ", (int)row->id,
-		(int)row->length, (const char *)row->value, row->trace ? row->trace : "-");
+	(void)snprintf(seen + strlen(seen), 256 - strlen(seen), "%d:%.*s:%s:%s ", (int)row->id,
+		(int)row->length, (const char *)row->value, row->trace ? row->trace : "-",
+		row->tracestate ? row->tracestate : "-");
 	return true;
 }
 
-/* What the version before left: rows without a place for a trace. */
+/* What the versions before left: rows without a place for a trace, and then without one for its
+ * state. */
 static const char before[] =
 	"CREATE TABLE outbox (id INTEGER PRIMARY KEY, type INTEGER NOT NULL, at_ms INTEGER NOT "
 	"NULL,"
@@ -104,7 +112,9 @@ static const char before[] =
 	"INSERT INTO outbox VALUES (7, 3, 1752002132481, 'B', x'7b7d');"
 	"INSERT INTO outbox_state VALUES (1, 'stock/00000001', 7, 6, 41)";
 
-static void a_store_of_the_version_before_keeps_its_rows(void **state)
+static const char *const added[] = { "", "ALTER TABLE outbox ADD COLUMN trace TEXT" };
+
+static void open_one_of_before(const char *more)
 {
 	const char trace[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 	struct event event = an_event();
@@ -113,9 +123,9 @@ static void a_store_of_the_version_before_keeps_its_rows(void **state)
 	struct db *db;
 	char seen[256] = "";
 
-	(void)state;
 	assert_true(db_open(&db, path, DB_WRITER, &fail));
 	assert_true(db_script(db, before, &fail));
+	assert_true(db_script(db, more, &fail));
 	for (int start = 0; start < 2; start++) { /* the second one finds it done */
 		assert_true(rows_open(db, "stock", &rows, &fail));
 		assert_string_equal(rows.source, "stock/00000001");
@@ -125,16 +135,101 @@ static void a_store_of_the_version_before_keeps_its_rows(void **state)
 		db_close(&db);
 		assert_true(db_open(&db, path, DB_WRITER, &fail));
 	}
-	struct outbox_tx tx = { .db = db, .last = 7, .at_ms = 1752002132481, .trace = trace };
+	struct outbox_tx tx = {
+		.db = db, .last = 7, .at_ms = 1752002132481, .trace = trace, .tracestate = "rojo=1"
+	};
 	int64_t id;
 
 	assert_true(rows_append(&tx, &event, &id, &fail));
 	assert_true(rows_read(db, 6, 2, keep_row, seen, &fail));
-	assert_string_equal(seen, "6:{}:- 7:{}:- ");
+	assert_string_equal(seen, "6:{}:-:- 7:{}:-:- ");
 	*seen = '\0';
 	assert_true(rows_read(db, 8, 1, keep_row, seen, &fail));
 	assert_non_null(strstr(seen, trace));
+	assert_non_null(strstr(seen, ":rojo=1 "));
 	db_close(&db);
+}
+
+static void a_store_of_a_version_before_keeps_its_rows(void **state)
+{
+	for (size_t i = 0; i < sizeof(added) / sizeof(added[0]); i++) {
+		if (i > 0)
+			assert_int_equal(teardown(state) | setup(state), 0);
+		open_one_of_before(added[i]);
+	}
+}
+
+/* It means nothing by itself. */
+static void a_tracestate_goes_with_a_trace_alone(void **state)
+{
+	struct event event = an_event();
+	struct rows_state rows;
+	struct fail fail = { 0 };
+	char seen[256] = "";
+	struct db *db;
+	int64_t id;
+
+	(void)state;
+	assert_true(db_open(&db, path, DB_WRITER, &fail));
+	assert_true(rows_open(db, "stock", &rows, &fail));
+	struct outbox_tx tx = { .db = db, .trace = "", .tracestate = "rojo=1" };
+
+	assert_true(rows_append(&tx, &event, &id, &fail));
+	tx.trace = NULL;
+	assert_true(rows_append(&tx, &event, &id, &fail));
+	assert_true(rows_read(db, 1, 2, keep_row, seen, &fail));
+	assert_null(strstr(seen, "rojo"));
+	db_close(&db);
+}
+
+static int64_t number(struct db *db, const char *sql)
+{
+	struct fail fail = { 0 };
+	int64_t found = -1;
+
+	assert_true(db_query(db, sql, NULL, 0, take_number, &found, &fail));
+	return found;
+}
+
+/* Many rows are numbered in pieces: each keeps what it holds, in order. */
+static void a_fork_numbers_rows_in_pieces(void **state)
+{
+	static const struct {
+		int64_t first, sent, last;
+	} cases[] = { { 1, 0, 25003 }, { 1, 11001, 25003 }, { 1, 25003, 25003 },
+		{ 20001, 20000, 45000 }, { 20001, 30000, 45000 }, { 1, 9999, 10000 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const int64_t first = cases[i].first, sent = cases[i].sent, last = cases[i].last;
+		struct rows_state was, next = { .source = "stock/0000000f", .last = last - sent };
+		struct fail fail = { 0 };
+		struct db *db;
+		char sql[512];
+
+		assert_true(db_open(&db, path, DB_WRITER, &fail));
+		assert_true(rows_open(db, "stock", &was, &fail));
+		(void)snprintf(sql, sizeof(sql),
+			"DELETE FROM outbox; WITH RECURSIVE n(i) AS (VALUES(%d) UNION ALL"
+			" SELECT i + 1 FROM n WHERE i < %d) INSERT INTO outbox (id, type, at_ms,"
+			" key, value) SELECT i, 3, i, 'A', x'7b7d' FROM n;"
+			"UPDATE outbox_state SET last = %d",
+			(int)first, (int)last, (int)last);
+		assert_true(db_script(db, sql, &fail));
+		assert_true(rows_open(db, "stock", &was, &fail));
+		assert_true(db_begin(db, &fail));
+		assert_true(rows_renumber(db, &was, sent, &next, NULL, &fail));
+		assert_true(db_commit(db, &fail));
+		assert_int_equal(number(db, "SELECT count(*) FROM outbox"), last - sent);
+		assert_int_equal(number(db, "SELECT coalesce(min(id), 1) FROM outbox"), 1);
+		(void)snprintf(sql, sizeof(sql),
+			"SELECT count(*) FROM outbox WHERE at_ms <> id + %d", (int)sent);
+		assert_int_equal(number(db, sql), 0);
+		assert_true(rows_open(db, "stock", &was, &fail));
+		assert_string_equal(was.source, next.source);
+		assert_int_equal(was.last, last - sent);
+		db_close(&db);
+	}
 }
 
 static void a_second_process_is_told_who_owns_the_store(void **state)
@@ -443,7 +538,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_store_keeps_its_source_and_its_counter, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			a_store_of_the_version_before_keeps_its_rows, setup, teardown),
+			a_store_of_a_version_before_keeps_its_rows, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_tracestate_goes_with_a_trace_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_fork_numbers_rows_in_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_second_process_is_told_who_owns_the_store, setup, teardown),
 		cmocka_unit_test_setup_teardown(

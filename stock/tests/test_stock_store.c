@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "outbox/fork.h"
+#include "process/random.h"
 #include "stock/simulator.h"
 #include "stock/store.h"
 #include "tests/support/store_fixture.h"
@@ -230,15 +231,25 @@ static void a_fork_is_all_or_nothing(void **state)
 static void the_simulator_asks_for_what_a_request_could_ask_for(void **state)
 {
 	struct stock_command asked;
+	unsigned deltas = 0, deletions = 0;
+	uint64_t seed = 1;
 
 	(void)state;
-	for (uint64_t i = 0; i < 10000; i++) {
+	for (unsigned i = 0; i < 10000; i++) {
 		memset(&asked, 0, sizeof(asked));
-		stock_simulate(NULL, &asked.asked.command, i * 0x9e3779b97f4a7c15u);
+		stock_simulate(NULL, &asked.asked.command, random_next(&seed));
 		assert_true(event_name_valid(asked.sku, strlen(asked.sku)));
 		assert_in_range(asked.asked_count, 0, EVENT_LEVEL_MAX);
 		assert_in_range(asked.asked_price_cents, 0, EVENT_CENTS_MAX);
+		assert_false(asked.has_delta && asked.has_count);
+		assert_int_equal(asked.kind == STOCK_CHANGE, asked.has_delta || asked.has_count);
+		assert_int_equal(asked.has_delta, asked.delta != 0);
+		assert_in_range(asked.delta + SIMULATED_DELTA, 0, 2 * SIMULATED_DELTA);
+		deltas += asked.has_delta;
+		deletions += asked.has_count;
 	}
+	assert_in_range(deltas, 100 * (DELTA_PERCENT - 1), 100 * (DELTA_PERCENT + 1));
+	assert_in_range(deletions, 100 * (DELETE_PERCENT - 1), 100 * (DELETE_PERCENT + 1));
 }
 
 int main(void)

@@ -1,5 +1,6 @@
-"""`doctor` on two real brokers: all is well, a broker stopped, topics that are wrong, and that what
-it says mends them."""
+"""`doctor` on two real brokers: all is well, a broker stopped, clocks that are set wrong, topics that
+are wrong, and that what it says mends them."""
+import pathlib
 import re
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ import story
 
 CHECKS = ["process", "directory", "disk", "store", "brokers", "listeners", "topic", "its settings",
           "copies", "clocks"]
+HOUR_MS = 3600_000
+MEND_CLOCKS = "on each of the machines: timedatectl, or chronyc tracking"
 
 
 class Doctor(story.Story):
@@ -63,6 +66,60 @@ class Doctor(story.Story):
         status, found = self.see(consumer)
         self.assertEqual((status, {each[0] for each in found.values()}), (0, {"ok"}), found)
         self.assertTrue(stock.ready()[0] and consumer.ready()[0])
+
+    def clock(self, seconds):
+        """What sets the clock of a process wrong."""
+        cache = (story.BUILD / "CMakeCache.txt").read_text()
+        if re.search(r"(?m)^HW9_SANITIZER:STRING=.", cache):
+            self.skipTest("a sanitizer and libfaketime both have to be loaded first")
+        found = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+        if not found:
+            self.skipTest("libfaketime is not installed: run/setup --tests")
+        return {"LD_PRELOAD": f"{story.BUILD}/tests/libcnd_timedwait.so:{found[0]}",
+                "FAKETIME": f"{seconds:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": 1}
+
+    def sell(self, stock, cart):
+        """More events of each than the doctor reads."""
+        for number in range(25):
+            shop.put_sku(stock, f"sku-{number}", 1, 100)
+        story.await_fact("cart knows them",
+                         lambda: shop.add_item(cart, "c", "sku-24", 1).status == 201)
+        for number in range(24):
+            shop.add_item(cart, "c", f"sku-{number}", 1)
+        for process in (stock, cart):
+            process.await_published()
+
+    def test_a_clock_that_is_set_wrong_is_told_and_whose_it_is(self):
+        """By an hour, that of one service of two; and that of where the doctor is."""
+        for topic, seconds, says in (
+                ("ahead", 3600, r"partition 1: a record has a time (\d+) ms before its event: the "
+                                r"brokers are behind who wrote it, (\S+)$"),
+                ("behind", -3600, r"partition 1: the last 20 records came (\d+) ms or more after "
+                                  r"their events: they waited, or the brokers are ahead of who "
+                                  r"wrote them, (\S+)$")):
+            with self.subTest(topic):
+                clock = self.clock(seconds)
+                self.make(topic, 2, more="--config message.timestamp.type=LogAppendTime")
+                stock = self.started(TOPIC=topic, **clock)
+                cart = self.started("cart-service", TOPIC=topic)
+                self.sell(stock, cart)
+                status, found = self.see(cart)
+                self.assertEqual((status, found["clocks"][0], found["clocks"][2]),
+                                 (0, "warn", MEND_CLOCKS), found)
+                self.assertRegex(found["clocks"][1], "^" + says)
+                self.assert_hour_off(says, found["clocks"][1])
+                self.assertIn(stock.outbox()["source"], found["clocks"][1])
+                # Where that service is, and that clock. Nothing tells that it is ahead but its records.
+                said = self.see(stock)[1]["clocks"][1]
+                self.assertRegex(said, says)
+                here = r"^the brokers are (\d+) ms ahead of this machine: "
+                self.assertEqual(re.search(here, said) is not None, seconds < 0, said)
+                if seconds < 0:
+                    self.assert_hour_off(here, said)
+
+    def assert_hour_off(self, says, said):
+        off = int(re.search(says, said)[1])
+        self.assertTrue(HOUR_MS - 60_000 < off < HOUR_MS + 60_000, said)
 
     def test_a_stopped_broker_is_named(self):
         stock = self.started()

@@ -115,6 +115,8 @@ class Page(story.Story):
         """Level, additions, units and failures of each SKU, by the journal."""
         skus = collections.defaultdict(lambda: ["–", 0, 0, 0])
         for line in lines:
+            if line.event["type"] in ("cart_item_removed", "cart_cleared"):
+                continue
             each, payload = skus[line.event["payload"]["sku"]], line.event["payload"]
             if line.partition == 1:
                 each[0] = f"{payload['count']:,}"

@@ -199,6 +199,14 @@ class Records(story.Story):
         self.assertEqual([line.id for line in self.new_in_journal()], [1, 3])
         self.assertRegex(self.shop.verify()[1], r"\n0 missing, 0 repeated, 0 out of order")
 
+    def test_a_dead_letter_keeps_the_trace_of_its_record(self):
+        sound = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        for text in (sound, "nonsense"):
+            self.put(0, b"{", headers=(("traceparent", text),))
+        one, other = self.await_dead(2)
+        self.assertEqual(one["traceparent"], sound)
+        self.assertNotIn("traceparent", other)
+
     def test_nothing_is_written_twice_when_the_consumer_is_killed(self):
         for _ in range(3):
             self.put(0, b"broken")

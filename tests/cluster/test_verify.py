@@ -91,7 +91,7 @@ class Verify(story.Story):
 
     def test_a_line_with_other_bytes_is_altered(self):
         at, = self.of_source(b"cart", 1)
-        self.lines[at] = re.sub(rb'"sku":"', b'"sku":"x', self.lines[at])
+        self.lines[at] = re.sub(rb'"cartId":"', b'"cartId":"x', self.lines[at])
         self.write(self.lines)
         said = self.assert_found(altered=1)
         name = re.search(rb"source=(\S+) id=(\d+)", self.lines[at])

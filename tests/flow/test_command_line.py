@@ -5,9 +5,11 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
+import brokers
 import shop
 import story
 
@@ -349,6 +351,36 @@ class Progress(CommandLine):
                 run = shop.run_once("metrics-consumer", *given)
                 self.assertEqual((run.returncode, run.stderr), (0, ""))
                 self.assertNotIn("\x1b", run.stdout)
+
+    def test_a_fork_shows_how_much_it_has_read_and_numbered(self):
+        kafka = brokers.MockCluster()
+        self.addCleanup(kafka.end)
+        # Another one's records, which are passed over.
+        subprocess.run([story.BUILD / "tests" / "produce", kafka.brokers, "metrics", "1", "till/1",
+                        "1", "20000"], check=True, timeout=60)
+        store = self.directory / "stock.db"
+        given = ("store", "fork", f"--store={store}", f"--kafka-brokers={kafka.brokers}")
+        process = shop.Process("stock-service", self.directory / "once",
+                               {"KAFKA_BROKERS": NOBODY, "STORE": store})
+        self.addCleanup(process.end)
+        process.start()
+        process.stop()
+        database = sqlite3.connect(store)
+        database.executescript(
+            "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 200000) "
+            "INSERT INTO outbox (id, type, at_ms, key, value) SELECT i, 3, i, 'A', x'7b7d' FROM n;"
+            "UPDATE outbox_state SET last = 200000")
+        database.close()
+        typed = Terminal(self, shop.program("stock-service"), *given)
+        said = typed.await_end()
+        self.assertEqual(typed.status, 0, said)
+        for what in ("of the partition is read", "of the rows are numbered"):
+            self.assertRegex(said, rf"\r\x1b\[K\[#* *\] +\d+% {what}")
+        self.assertRegex(said, r"\r\x1b\[Kstock/\w+ is now stock/\w+: the topic has 0 of its events, "
+                               r"200000 will be sent from number 1 on\r\n\Z")
+        run = shop.run_once("stock-service", *given, seconds=30)
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        self.assertRegex(run.stdout, r"^stock/\w+ is now [^\x1b]*\n\Z")
 
 
 class JsonLog(CommandLine):

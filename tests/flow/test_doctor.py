@@ -4,6 +4,7 @@ import pathlib
 import re
 import shutil
 import socket
+import subprocess
 import time
 
 import brokers
@@ -14,6 +15,7 @@ import test_command_line
 
 NOBODY = "127.0.0.1:1"
 SECONDS = 12  # for all of it, on a busy machine
+MIB = 1048576
 
 
 class Doctor(story.Story):
@@ -103,6 +105,51 @@ class Doctor(story.Story):
         self.assertIn("is no directory", found["directory"][1])
         self.assertEqual(self.see("cart-service", STATE_DIRECTORY=path / "below")[1]["directory"][0],
                          "bad")
+
+    def disk(self, options):
+        """A disk of its own, in memory: what is not written costs none."""
+        path = self.directory / f"disk-{len(list(self.directory.iterdir()))}"
+        path.mkdir()
+        try:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=755,{options}", "hw9", path],
+                           check=True, capture_output=True, timeout=20)
+        except (OSError, subprocess.CalledProcessError) as why:
+            self.skipTest(f"no disk of its own can be mounted here: {why}")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", path], check=True, timeout=20)
+        return path
+
+    def test_a_disk_with_little_room_is_told_by_how_much_is_left(self):
+        for size, verdict in ((2 * MIB, "bad"), (63 * MIB, "bad"), (65 * MIB, "warn"),
+                              (1023 * MIB, "warn"), (1025 * MIB, "ok")):
+            disk = self.disk(f"size={size}")
+            for binary in test_command_line.PROGRAMS:
+                with self.subTest(binary, size=size):
+                    said = self.see(binary, STATE_DIRECTORY=disk)[1]["disk"]
+                    self.assertEqual(said[:2], (verdict, f"{size // MIB} MB free of {size // MIB} MB"))
+                    self.assertEqual(said[2], "" if verdict == "ok" else
+                                     "make room: it stops taking, and goes on by itself then")
+
+    def test_what_is_written_counts(self):
+        disk = self.disk(f"size={1025 * MIB}")
+        (disk / "filler").write_bytes(bytes(2 * MIB))
+        self.assertEqual(self.see("stock-service", STATE_DIRECTORY=disk)[1]["disk"][:2],
+                         ("warn", "1023 MB free of 1025 MB"))
+
+    def test_a_disk_that_takes_no_further_file_is_bad(self):
+        disk = self.disk(f"size={2048 * MIB},nr_inodes=3")
+        self.assertEqual(self.see("stock-service", STATE_DIRECTORY=disk)[1]["disk"][0], "ok")
+        for name in ("one", "two"):
+            (disk / name).touch()
+        status, found = self.see("stock-service", STATE_DIRECTORY=disk)
+        self.assertEqual((status, found["disk"][:2]),
+                         (1, ("bad", "2048 MB free of 2048 MB, and no inode: no new file fits")))
+
+    def test_the_disk_it_looks_at_is_that_of_the_file(self):
+        disk = self.disk(f"size={2 * MIB}")
+        for binary, name in (("cart-service", "STORE"), ("metrics-consumer", "JOURNAL_PATH")):
+            with self.subTest(binary):
+                self.assertEqual(self.see(binary, **{name: disk / "file"})[1]["disk"][:2],
+                                 ("bad", "2 MB free of 2 MB"))
 
     def test_a_directory_of_another_user_is_bad_and_it_says_whose_it_is(self):
         if os.geteuid() != 0:

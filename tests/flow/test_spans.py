@@ -15,6 +15,7 @@ import shop
 import story
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+STATE = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00"
 SERVER, PRODUCER, CONSUMER = 2, 4, 5
 MANY = 1400  # requests of two spans each
@@ -51,9 +52,9 @@ class Spans(story.Story):
         for process in self.shop.processes:
             process.await_ready()
 
-    def put(self, sku, traceparent=None):
+    def put(self, sku, traceparent=None, **more):
         answer = self.stock.ask("PUT", f"/stocks/{sku}", {"price": 1, "count": 5},
-                                {"traceparent": traceparent} if traceparent else {})
+                                ({"traceparent": traceparent} if traceparent else {}) | more)
         self.assertIn(answer.status, (200, 201), answer)
         return answer
 
@@ -111,10 +112,11 @@ class Spans(story.Story):
 
     def test_a_request_can_be_followed_to_its_line(self):
         self.open_shop(OTEL_EXPORTER_OTLP_HEADERS="api-key=secret")
-        answer = self.put("apple", SAMPLED)
+        answer = self.put("apple", SAMPLED, tracestate=STATE)
         line = self.line_of(answer)
         spans = self.await_spans(TRACE, 3)
         self.judge_spans(spans, answer, SPAN)
+        self.assertEqual({span.get("traceState") for span in spans.values()}, {STATE})
         self.assertEqual([spans[kind]["name"] for kind in (SERVER, PRODUCER, CONSUMER)],
                          ["PUT /stocks/{sku}", "send metrics", "process metrics"])
         self.assertEqual([spans[kind]["service"] for kind in (SERVER, PRODUCER, CONSUMER)],
@@ -136,6 +138,7 @@ class Spans(story.Story):
         trace = self.line_of(answer).trace
         spans = self.await_spans(trace, 3)
         self.judge_spans(spans, answer, None)
+        self.assertFalse([span for span in spans.values() if "traceState" in span])
         self.assertEqual({span["service"] for span in spans.values()}, {"shop"})
         self.assertNotIn("GET", {span["name"].split()[0] for span in self.collector.spans()})
         self.cart.ask("GET", "/carts/c", None, {"traceparent": SAMPLED})
@@ -249,8 +252,10 @@ class Spans(story.Story):
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         self.open_shop(sink, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}")
-        answer = self.put("apple", SAMPLED)
-        self.judge_spans(self.await_spans(TRACE, 3), answer, SPAN)
+        answer = self.put("apple", SAMPLED, tracestate=STATE)
+        spans = self.await_spans(TRACE, 3)
+        self.judge_spans(spans, answer, SPAN)
+        self.assertEqual({span.get("traceState") for span in spans.values()}, {STATE})
 
 
 if __name__ == "__main__":

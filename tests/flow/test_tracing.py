@@ -1,5 +1,7 @@
-"""The trace of a request: from its header traceparent by way of the store to the record and the
-journal's line; and each record as event/asyncapi.json describes it."""
+"""The trace of a request: from its headers traceparent and tracestate by way of the store to the
+record, and from traceparent to the journal's line; and each record as event/asyncapi.json describes
+it."""
+import http.client
 import json
 import re
 import subprocess
@@ -14,6 +16,8 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SOUND = f"00-{TRACE}-{SPAN}-01"
 BAD = ["", "nonsense", f"ff-{TRACE}-{SPAN}-01", f"00-{'0' * 32}-{SPAN}-01", SOUND.upper(),
        f"{SOUND}-more", f"00-{TRACE}-{'0' * 16}-01", SOUND + " " + SOUND]
+STATE = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
+HEADERS = re.compile(r",(?=(?:ce_\w+|content-type|traceparent|tracestate)=)")
 DOCUMENT = json.loads((story.SOURCE / "event" / "asyncapi.json").read_text())
 
 
@@ -30,7 +34,7 @@ class Traced(story.Story):
         found = []
         for line in run.stdout.splitlines():
             headers, key, value = line.split("\t")
-            found.append((dict(each.split("=", 1) for each in headers.split(",")), key, value))
+            found.append((dict(each.split("=", 1) for each in HEADERS.split(headers)), key, value))
         return found
 
     def put(self, sku, traceparent=None, **more):
@@ -46,10 +50,27 @@ class Traced(story.Story):
                  if (line.source, line.id) == (source, number)]
         return line
 
-    def header_of(self, answer, partition=1):
+    def header_of(self, answer, partition=1, name="traceparent"):
         found, = [headers for headers, _, _ in self.records(partition)
                   if headers["ce_id"] == str(answer.json["id"])]
-        return found.get("traceparent")
+        return found.get(name)
+
+    def state_of(self, answer, partition=1):
+        self.line_of(answer)
+        return self.header_of(answer, partition, "tracestate")
+
+    def put_with(self, *headers):
+        """PUT with these headers, of which a name may come more than once."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.stock.port, timeout=15)
+        self.addCleanup(connection.close)
+        body = b'{"price":1,"count":5}'
+        connection.putrequest("PUT", "/stocks/many")
+        for name, value in (*headers, ("Content-Length", str(len(body)))):
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = shop.Answer(connection.getresponse())
+        self.assertIn(answer.status, (200, 201), answer)
+        return answer
 
     def test_a_trace_is_in_the_record_and_in_the_line(self):
         answer = self.put("apple", SOUND)
@@ -77,6 +98,41 @@ class Traced(story.Story):
         answer = self.put("plum", f"cc-{TRACE}-{SPAN}-01-what-comes")
         self.assertEqual(self.header_of(answer), SOUND)
 
+    def test_its_tracestate_goes_with_it(self):
+        self.assertEqual(self.state_of(self.put("apple", SOUND, tracestate=STATE)), STATE)
+        self.assertNotIn("rojo", self.shop.journal_path.read_text())
+        self.assertIsNone(self.state_of(self.put("apple", SOUND)))
+        for method, path, body in (("POST", "/carts/c/items", {"sku": "apple", "count": 1}),
+                                   ("POST", "/carts/c/items", {"sku": "nothing", "count": 1}),
+                                   ("DELETE", "/carts/c", None)):
+            with self.subTest(method=method, body=body):
+                answer = self.cart.ask(method, path, body,
+                                       {"traceparent": SOUND, "tracestate": STATE})
+                self.assertEqual(self.state_of(answer, 0), STATE)
+
+    def test_several_tracestates_are_one(self):
+        answer = self.put_with(("traceparent", SOUND), ("tracestate", "a=1 , b=2"),
+                               ("TraceState", ""), ("tracestate", "\tc=3,a=4"))
+        self.assertEqual(self.state_of(answer), "a=1,b=2,c=3")
+
+    def test_a_tracestate_of_no_trace_or_that_is_not_sound_is_dropped(self):
+        for headers, traceparent in (
+                ([("tracestate", STATE)], None),
+                ([("traceparent", "nonsense"), ("tracestate", STATE)], "another"),
+                ([("traceparent", SOUND)] * 2 + [("tracestate", STATE)], "another"),
+                ([("traceparent", SOUND), ("tracestate", "rojo")], SOUND),
+                ([("traceparent", SOUND), ("tracestate", "a=1"), ("tracestate", "A=1")], SOUND)):
+            with self.subTest(headers):
+                answer = self.put_with(*headers)
+                self.assertIsNone(self.state_of(answer))
+                had = self.header_of(answer)
+                self.assertEqual(had if had in (None, SOUND) else "another", traceparent)
+
+    def test_of_a_tracestate_512_characters_are_handed_on(self):
+        large = ",".join(f"k{number}={'x' * 60}" for number in range(10))
+        self.assertEqual(self.state_of(self.put("pear", SOUND, tracestate=large)),
+                         ",".join(large.split(",")[:8]))
+
     def test_a_bad_one_is_replaced(self):
         seen = set()
         for text in BAD:
@@ -96,12 +152,13 @@ class Traced(story.Story):
 
     def test_it_outlives_a_kill(self):
         self.kafka.down()
-        answer = self.put("lime", SOUND)
+        answer = self.put("lime", SOUND, tracestate=STATE)
         self.stock.kill()
         self.stock.start()
         self.kafka.up()
         self.assertEqual(self.line_of(answer).trace, TRACE)
         self.assertEqual(self.header_of(answer), SOUND)
+        self.assertEqual(self.state_of(answer), STATE)
 
     def test_the_log_names_it(self):
         self.stock.stop()
@@ -123,7 +180,7 @@ class Traced(story.Story):
         self.assertEqual(self.shop.judge(), [])
 
     def test_each_record_is_as_it_is_described(self):
-        self.put("A123", SOUND)
+        self.put("A123", SOUND, tracestate=STATE)
         self.put("A123")
         for cart, count in (("a", 1), ("b", 1), ("b", 99)):
             shop.add_item(self.cart, cart, "A123", count)

@@ -148,9 +148,15 @@ static void a_span_is_written_as_the_protocol_says(void **state)
 	assert_non_null(strstr(text, "\"traceId\":\"ab000000000000000000000000000000\""));
 	assert_non_null(strstr(text, "\"spanId\":\"0000000000000001\""));
 	assert_null(strstr(text, "parentSpanId"));
+	assert_null(strstr(text, "traceState"));
 	assert_non_null(strstr(text, "\"endTimeUnixNano\":\"9223372036854775807\""));
 	assert_non_null(strstr(text, "{\"intValue\":\"200\"}"));
 	assert_non_null(strstr(text, "\"/carts/?\\\"\""));
+	free(text);
+	strcpy(span.tracestate, "rojo=\"1\",congo=2");
+	text = otlp_encode(&otel, &span, 1);
+	assert_non_null(text);
+	assert_non_null(strstr(text, "\"traceState\":\"rojo=\\\"1\\\",congo=2\""));
 	free(text);
 }
 

@@ -1,4 +1,4 @@
-#include "metrics-consumer/progress_bar.h"
+#include "process/progress_bar.h"
 
 #include <stdio.h>
 #include <string.h>

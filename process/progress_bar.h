@@ -1,7 +1,6 @@
-/* metrics-consumer/progress_bar.h - a line on a terminal that says how far a long reading is. One
- * thread. */
-#ifndef METRICS_CONSUMER_PROGRESS_BAR_H
-#define METRICS_CONSUMER_PROGRESS_BAR_H
+/* process/progress_bar.h - a line on a terminal that says how far a long work is. One thread. */
+#ifndef PROCESS_PROGRESS_BAR_H
+#define PROCESS_PROGRESS_BAR_H
 
 #include <stdbool.h>
 #include <stdint.h>
