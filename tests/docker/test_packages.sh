@@ -4,20 +4,13 @@
 # Prints a line a claim; exit status 1 on the first that does not hold.
 set -euo pipefail
 
-source_tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-engine=$source_tree/tests/docker/engine
+. "$(dirname "${BASH_SOURCE[0]}")/shop.sh"
 programs='stock-service cart-service metrics-consumer'
 box=shop-packages
 
-ok() { echo "ok - $*"; }
-skip() { echo "skipped - $*"; exit 77; }
-not_ok() {
-  echo "not ok - $*"
-  docker exec "$box" journalctl --no-pager -n 30 2>/dev/null || true
-  exit 1
-}
+look_around() { docker exec "$box" journalctl --no-pager -n 30 2>/dev/null || true; }
 
-((EUID == 0)) || skip 'packages: only root can start a Docker engine'
+((EUID == 0)) || { skipped 'packages: only root can start a Docker engine'; exit 77; }
 "$engine" up && "$engine" base || not_ok 'a Docker engine can be had here'
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/packages.XXXXXX")
@@ -35,22 +28,10 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 in_box() { docker exec -i "$box" "$@" </dev/null; }
-await() { # seconds command...
-  local end=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    ((SECONDS < end)) || return 1
-    sleep 0.3
-  done
-}
-ask() { curl -sS --noproxy '*' -m 5 "$@"; }
 
 # --- building ------------------------------------------------------------------------------------
 
-mkdir "$work/tree"
-(cd "$source_tree" && git ls-files -z -co --exclude-standard |
-  while IFS= read -r -d '' file; do [[ ! -e $file ]] || printf '%s\0' "$file"; done |
-  tar -c --null -T -) | tar -x -C "$work/tree"
+copy_tree "$work/tree"
 cat >"$work/Dockerfile" <<'TEXT'
 FROM debian:trixie-slim AS build
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends ca-certificates git lintian \
