@@ -32,6 +32,8 @@ trap 'exit 130' INT TERM
 
 copy_tree "$tree"
 cd "$tree"
+# Images of an earlier tree would be run as they are.
+docker image rm -f shop-cart shop-stock metrics-consumer:hw9 kafka-{zookeeper,kafka1,kafka2,kafka-topic} >/dev/null 2>&1 || true
 
 old_compose=$(command -v docker-compose || true)
 write_compose "$work/bin"
