@@ -285,6 +285,13 @@ bool kafka_topic_check(
 	return true;
 }
 
+bool kafka_says_no_topic(rd_kafka_resp_err_t error)
+{
+	return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+	       error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+	       error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
 static bool ask_bound(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which,
 	int wait_ms, int64_t *offset, struct fail *fail)
 {
