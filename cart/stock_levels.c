@@ -57,7 +57,7 @@ struct stock_levels {
 	struct learn_levels found; /* the thread's own, but while it is in the queue */
 	struct stock_view view;    /* where it was assigned */
 	bool assigned;
-	bool gone; /* the topic was not there for a moment: only a new client reads on */
+	bool gone;        /* the topic was not there for a moment: only a new client reads on */
 	int64_t again_ms; /* when all was read again last; 0: never */
 	bool unsure;      /* the record at the anchor is still to be compared */
 	pthread_mutex_t lock;
@@ -233,8 +233,7 @@ static void begin_anew(struct stock_levels *l)
 	}
 	l->gone = false;
 	while (!atomic_load(&l->stopping) &&
-		!kafka_topic_check(
-			l->consumer, l->kafka.topic, EVENT_PARTITIONS, ASK_MS, &fail) &&
+		!kafka_topic_check(l->consumer, l->kafka.topic, EVENT_PARTITIONS, ASK_MS, &fail) &&
 		fail.kind != FAIL_REFUSE) {
 		log_repeating(
 			&l->repeat, LOG_WARNING, "levels", "waiting for Kafka: %s", fail.text);

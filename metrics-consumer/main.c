@@ -71,8 +71,8 @@ static bool lock_journal(
 }
 
 /* Until a stop is wished, or *@gone: the topic was deleted, and another client has to look. */
-static bool read_topic(const struct settings *s, struct consumer_parts *parts, bool *gone,
-	struct fail *fail)
+static bool read_topic(
+	const struct settings *s, struct consumer_parts *parts, bool *gone, struct fail *fail)
 {
 	const struct kafka_settings kafka = { s->brokers, s->topic, &s->passed };
 	struct ends *ends;
