@@ -6,7 +6,7 @@
  * what was read there before. Reading starts at the earliest record again, once,
  * - where another record is there, or none: the topic was made anew, or cut;
  * - where numbers of stock are left out: what filled the hole may have come before it.
- * Where the topic goes while it is read, another client waits for it (kafka_says_no_topic).
+ * Where the topic goes while it is read, another client waits for it (kafka_loses_client).
  * Levels stay meanwhile: an older event cannot replace a newer one of the same source, and a
  * source that was replaced is over. */
 #include "cart/stock_levels.h"
@@ -191,7 +191,7 @@ static void take_error(struct stock_levels *l, const rd_kafka_message_t *record)
 	} else {
 		log_repeating(&l->repeat, LOG_WARNING, "levels", "read stock levels: %s",
 			rd_kafka_message_errstr(record));
-		l->gone = l->gone || kafka_says_no_topic(record->err);
+		l->gone = l->gone || kafka_loses_client(record->err);
 		(void)stop_wait(POLL_MS);
 	}
 }
@@ -202,7 +202,7 @@ static void on_error(rd_kafka_t *client, int error, const char *reason, void *op
 
 	(void)client;
 	(void)reason;
-	l->gone = l->gone || kafka_says_no_topic((rd_kafka_resp_err_t)error);
+	l->gone = l->gone || kafka_loses_client((rd_kafka_resp_err_t)error);
 }
 
 static bool open_consumer(struct stock_levels *l, struct fail *fail)

@@ -211,6 +211,8 @@ static void note_error(struct consumer *c, const rd_kafka_message_t *record)
 		resume_lost(&place->resume[p], &place->progress, c->trouble_at[p]);
 		return;
 	}
+	if (kafka_says_no_topic(record->err)) /* the one that comes may be another */
+		resume_check(&place->resume[p]);
 	(void)snprintf(c->trouble[p], sizeof(c->trouble[p]), "partition %" PRId32 ": %s", p,
 		rd_kafka_err2str(record->err));
 }

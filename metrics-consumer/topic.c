@@ -67,7 +67,7 @@ static void on_error(rd_kafka_t *client, int error, const char *reason, void *op
 	struct topic *const t = opaque;
 
 	(void)client;
-	t->gone = t->gone || kafka_says_no_topic((rd_kafka_resp_err_t)error);
+	t->gone = t->gone || kafka_loses_client((rd_kafka_resp_err_t)error);
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
 		t->away = true;
 	log_debug("kafka", "%s: %s", rd_kafka_err2name(error), reason);
@@ -242,7 +242,7 @@ size_t topic_take(struct topic *t, rd_kafka_message_t *batch[static TOPIC_BATCH_
 	t->full = count == TOPIC_BATCH_MAX;
 	for (ssize_t i = 0; i < count; i++) {
 		bytes += batch[i]->len;
-		t->gone = t->gone || kafka_says_no_topic(batch[i]->err);
+		t->gone = t->gone || kafka_loses_client(batch[i]->err);
 	}
 	if (queued >= t->queue_records / 2 ||
 		(count > 0 && queued * (bytes / (size_t)count) >= t->queue_bytes / 2))

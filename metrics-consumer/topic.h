@@ -49,7 +49,7 @@ void topic_serve(struct topic *topic);
 /* All brokers went away, and none has answered since. */
 bool topic_is_away(const struct topic *topic);
 /* The topic was not there for a moment, since topic_open: only a new one reads on for sure
- * (kafka_says_no_topic). */
+ * (kafka_loses_client). */
 bool topic_is_gone(const struct topic *topic);
 
 /* Asks the group's coordinator what it was told last, without waiting for it. */

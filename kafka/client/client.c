@@ -292,6 +292,11 @@ bool kafka_says_no_topic(rd_kafka_resp_err_t error)
 	       error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 }
 
+bool kafka_loses_client(rd_kafka_resp_err_t error)
+{
+	return kafka_says_no_topic(error) && rd_kafka_version() >= 0x02010000;
+}
+
 static bool ask_bound(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which,
 	int wait_ms, int64_t *offset, struct fail *fail)
 {

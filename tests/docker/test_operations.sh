@@ -113,4 +113,7 @@ knows_price() { ask http://127.0.0.1:8080/carts/made-anew | grep -E '"price":4[,
 ask -d '{"sku":"A9","count":1}' http://127.0.0.1:8080/carts/made-anew/items >"$work/said"
 await 30 knows_price || not_ok "cart reads a topic that was made anew: $(ask http://127.0.0.1:8080/carts/made-anew)"
 nothing_is_missing 'after the topic was made anew'
+for name in cart metrics-consumer; do
+  ! docker logs "$name" 2>&1 | grep 'librdkafka does not end' || not_ok "$name leaves no client behind"
+done
 ok 'a topic made anew: all is read again, and nothing is missing'
