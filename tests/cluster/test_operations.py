@@ -127,6 +127,7 @@ class Operations(story.Story):
         self.await_events(50)
         said = self.assert_all_well("--no-topic")
         self.assertIn("0 missing, 0 repeated, 0 out of order", said)
+        other.end()  # before its directory goes, by which it finds its processes
         shutil.rmtree(other.directory.parent, ignore_errors=True)
 
 
