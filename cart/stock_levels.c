@@ -6,6 +6,7 @@
  * what was read there before. Reading starts at the earliest record again, once,
  * - where another record is there, or none: the topic was made anew, or cut;
  * - where numbers of stock are left out: what filled the hole may have come before it.
+ * Where the topic goes while it is read, another client waits for it (kafka_loses_client).
  * Levels stay meanwhile: an older event cannot replace a newer one of the same source, and what a
  * source that was replaced had said by then is over. */
 #include "cart/stock_levels.h"
@@ -25,6 +26,7 @@
 
 #define POLL_MS  200
 #define RETRY_MS 1000
+#define ASK_MS   500
 #define AGAIN_MS 60000 /* at most so often a hole is a reason to read all again */
 
 static const struct kafka_property defaults[] = {
@@ -56,6 +58,7 @@ struct stock_levels {
 	struct learn_levels found; /* the thread's own, but while it is in the queue */
 	struct stock_view view;    /* where it was assigned */
 	bool assigned;
+	bool gone;        /* the topic was not there for a moment: only a new client reads on */
 	int64_t again_ms; /* when all was read again last; 0: never */
 	bool unsure;      /* the record at the anchor is still to be compared */
 	pthread_mutex_t lock;
@@ -190,7 +193,55 @@ static void take_error(struct stock_levels *l, const rd_kafka_message_t *record)
 	} else {
 		log_repeating(&l->repeat, LOG_WARNING, "levels", "read stock levels: %s",
 			rd_kafka_message_errstr(record));
+		l->gone = l->gone || kafka_loses_client(record->err);
 		(void)stop_wait(POLL_MS);
+	}
+}
+
+static void on_error(rd_kafka_t *client, int error, const char *reason, void *opaque)
+{
+	struct stock_levels *const l = opaque;
+
+	(void)client;
+	(void)reason;
+	l->gone = l->gone || kafka_loses_client((rd_kafka_resp_err_t)error);
+}
+
+static bool open_consumer(struct stock_levels *l, struct fail *fail)
+{
+	rd_kafka_conf_t *const conf = kafka_conf(&l->kafka, defaults, fixed, fail);
+
+	if (!conf)
+		return false;
+	rd_kafka_conf_set_opaque(conf, l);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	kafka_statistics_ask(conf, l->kafka.passed);
+	l->consumer = kafka_client_new(RD_KAFKA_CONSUMER, conf, fail);
+	return l->consumer != NULL;
+}
+
+/* With another client, once the topic is there. A wrong number of partitions stops the relay; here
+ * it does not matter. */
+static void begin_anew(struct stock_levels *l)
+{
+	struct fail fail = { 0 };
+
+	(void)kafka_client_destroy(&l->consumer);
+	l->assigned = false;
+	if (!open_consumer(l, &fail)) {
+		log_repeating(&l->repeat, LOG_WARNING, "levels", "%s", fail.text);
+		(void)stop_wait(RETRY_MS);
+		return;
+	}
+	l->gone = false;
+	while (!atomic_load(&l->stopping) &&
+		!kafka_topic_check(l->consumer, l->kafka.topic, EVENT_PARTITIONS, ASK_MS, &fail) &&
+		fail.kind != FAIL_REFUSE) {
+		log_repeating(
+			&l->repeat, LOG_WARNING, "levels", "waiting for Kafka: %s", fail.text);
+		fail = (struct fail){ 0 };
+		rd_kafka_poll(l->consumer, 0);
+		(void)stop_wait(RETRY_MS);
 	}
 }
 
@@ -229,23 +280,14 @@ static void *run(void *context)
 	struct stock_levels *const l = context;
 
 	while (!atomic_load(&l->stopping)) {
-		if (!l->assigned && !(l->assigned = assign_stored(l)))
+		if (l->gone)
+			begin_anew(l);
+		else if (!l->assigned && !(l->assigned = assign_stored(l)))
 			(void)stop_wait(RETRY_MS);
 		else
 			turn(l);
 	}
 	return NULL;
-}
-
-static bool open_consumer(struct stock_levels *l, struct fail *fail)
-{
-	rd_kafka_conf_t *const conf = kafka_conf(&l->kafka, defaults, fixed, fail);
-
-	if (!conf)
-		return false;
-	kafka_statistics_ask(conf, l->kafka.passed);
-	l->consumer = kafka_client_new(RD_KAFKA_CONSUMER, conf, fail);
-	return l->consumer != NULL;
 }
 
 bool stock_levels_start(struct stock_levels **levels, struct service *service, struct fail *fail)
@@ -285,7 +327,10 @@ void stock_levels_free(struct stock_levels **levels)
 
 	if (!l)
 		return;
-	(void)kafka_client_destroy(&l->consumer);
+	if (!kafka_client_destroy(&l->consumer)) {
+		*levels = NULL; /* it may still use the rest, which is left to it */
+		return;
+	}
 	event_reader_free(&l->reader);
 	pthread_cond_destroy(&l->answered);
 	pthread_mutex_destroy(&l->lock);

@@ -11,6 +11,8 @@
  * Going wrong:
  * - the topic is not there, no broker answers, or it has another number of partitions: nothing
  *   is assigned; it is asked again, and /readyz says why;
+ * - the topic goes while it is read: the run ends as at a stop, and begins again with another
+ *   client (topic_is_gone), which waits for the topic and compares what it finds;
  * - the disk is full: the turn stands still where it is, keeps what it took, and tries again
  *   each second; librdkafka's queue fills and fetching stops by itself;
  * - any other write error, or any failed sync: the process ends, and its next start finds out
@@ -157,13 +159,6 @@ static bool is_lost(rd_kafka_resp_err_t error)
 	return error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
 }
 
-static bool is_no_topic(rd_kafka_resp_err_t error)
-{
-	return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-	       error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-	       error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-}
-
 typedef bool journal_step(struct journal *journal, json_t *state, struct fail *fail);
 
 /* Does @step with what is known of the lines that were written, which is all that was placed.
@@ -226,7 +221,7 @@ static void note_error(struct consumer *c, const rd_kafka_message_t *record)
 		resume_lost(&place->resume[p], &place->progress, c->trouble_at[p]);
 		return;
 	}
-	if (is_no_topic(record->err)) /* the one that comes may be another */
+	if (kafka_says_no_topic(record->err)) /* the one that comes may be another */
 		resume_check(&place->resume[p]);
 	(void)snprintf(c->trouble[p], sizeof(c->trouble[p]), "partition %" PRId32 ": %s", p,
 		rd_kafka_err2str(record->err));
@@ -540,7 +535,7 @@ static bool run(struct consumer *c, struct fail *fail)
 	start_reading(c);
 	if (!begin_again(c, fail))
 		return false;
-	while (!stop_requested()) {
+	while (!stop_requested() && !topic_is_gone(c->with->topic)) {
 		if (!turn(c, fail))
 			return false;
 		positions(c, from);
@@ -570,6 +565,8 @@ bool consumer_run(const struct consumer_parts *parts, struct fail *fail)
 	c->done = parts->place->progress;
 	note_safe(c);
 	tell_nothing(c);
+	for (int32_t p = 0; p < EVENT_PARTITIONS; p++)
+		resume_restart(&parts->place->resume[p]);
 	done = decoder_start(&c->decoder, fail) && run(c, fail);
 	drop_batch(c);
 	decoder_stop(&c->decoder);

@@ -27,8 +27,9 @@ struct consumer_parts {
 	int64_t sync_ms; /* longest time from a write to its sync */
 };
 
-/* Runs until a stop is wished; then everything taken is written and synced, or was left where
- * the next start reads it again. False: the process has to end. */
+/* Runs until a stop is wished, or the topic is gone (topic_is_gone); then everything taken is
+ * written and synced, or was left where the next start reads it again. False: the process has to
+ * end. */
 bool consumer_run(const struct consumer_parts *parts, struct fail *fail);
 
 #endif

@@ -70,11 +70,31 @@ static bool lock_journal(
 	return true;
 }
 
+/* Until a stop is wished, or *@gone: the topic was deleted, and another client has to look. */
+static bool read_topic(
+	const struct settings *s, struct consumer_parts *parts, bool *gone, struct fail *fail)
+{
+	const struct kafka_settings kafka = { s->brokers, s->topic, &s->passed };
+	struct ends *ends;
+	bool done = false;
+
+	if (!topic_open(&parts->topic, &kafka, s->group, fail))
+		return false;
+	if (ends_start(&ends, parts->topic, parts->counters, fail)) {
+		page_show_brokers(parts->page, topic_client(parts->topic), s->topic);
+		done = consumer_run(parts, fail);
+		page_show_brokers(parts->page, NULL, NULL);
+		ends_stop(&ends);
+	}
+	*gone = topic_is_gone(parts->topic);
+	topic_close(&parts->topic);
+	return done;
+}
+
 /* From the files to the topic: nothing is taken before there is a place to put it. */
 static bool consume(const struct settings *s, struct journal *journal, struct counters *counters,
 	struct page *page, struct fail *fail)
 {
-	const struct kafka_settings kafka = { s->brokers, s->topic, &s->passed };
 	const struct journal_settings settings = { .rotate_bytes = s->rotate_bytes,
 		.rotate_ms = s->rotate_s * 1000,
 		.keep_files = s->keep_files,
@@ -88,9 +108,13 @@ static bool consume(const struct settings *s, struct journal *journal, struct co
 		.next = place.progress.next };
 	struct printer *printer = NULL;
 	struct spans *spans = NULL;
-	struct topic *topic;
-	struct ends *ends;
-	bool done = false;
+	struct consumer_parts parts = { .journal = journal,
+		.dead = &dead,
+		.place = &place,
+		.counters = counters,
+		.page = page,
+		.sync_ms = s->sync_ms };
+	bool done = false, gone = true;
 
 	if (!place_open(&place, &dead, fail))
 		return false;
@@ -103,27 +127,10 @@ static bool consume(const struct settings *s, struct journal *journal, struct co
 		goto close_files;
 	if (s->print && !printer_start(&printer, STDOUT_FILENO, fail))
 		goto close_files;
+	parts.printer = printer;
 	page_show_printer(page, printer);
-	if (!topic_open(&topic, &kafka, s->group, fail))
-		goto stop_printer;
-	if (!ends_start(&ends, topic, counters, fail))
-		goto close_topic;
-	page_show_brokers(page, topic_client(topic), s->topic);
-
-	done = consumer_run(&(struct consumer_parts){ .topic = topic,
-				    .journal = journal,
-				    .dead = &dead,
-				    .place = &place,
-				    .printer = printer,
-				    .counters = counters,
-				    .page = page,
-				    .sync_ms = s->sync_ms },
-		fail);
-	page_show_brokers(page, NULL, NULL);
-	ends_stop(&ends);
-close_topic:
-	topic_close(&topic);
-stop_printer:
+	while ((done = read_topic(s, &parts, &gone, fail)) && gone && !stop_requested())
+		log_warning("consumer", "the topic was gone, it is looked for with a new client");
 	page_show_printer(page, NULL);
 	printer_stop(&printer, PRINT_LAST_MS);
 close_files:

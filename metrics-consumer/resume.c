@@ -36,6 +36,14 @@ void resume_init(struct resume *r, int32_t partition)
 	r->hole.offset = -1;
 }
 
+void resume_restart(struct resume *r)
+{
+	const bool replaced = r->replaced; /* no checkpoint has said it yet */
+
+	resume_init(r, r->partition);
+	r->replaced = replaced;
+}
+
 bool resume_is_due(const struct resume *r, int64_t now_ms)
 {
 	return r->again && now_ms >= r->not_before;

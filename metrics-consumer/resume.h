@@ -55,6 +55,9 @@ struct resume {
 /* Reading has to begin, as at start. */
 void resume_init(struct resume *r, int32_t partition);
 
+/* The same of a resume that was at work: another client begins to read. */
+void resume_restart(struct resume *r);
+
 /* Whether reading has to begin again now. */
 bool resume_is_due(const struct resume *r, int64_t now_ms);
 /* It does: from resume_position. */

@@ -32,7 +32,7 @@ struct topic {
 	 * was last made to look again. */
 	size_t queue_records, queue_bytes;
 	bool was_full;
-	bool away;
+	bool away, gone;
 	bool committing;
 	bool not_stored;           /* the last one was not, and nobody knows yet */
 	rd_kafka_queue_t *answers; /* to the question where the group is; NULL: not asked */
@@ -70,6 +70,7 @@ static void on_error(rd_kafka_t *client, int error, const char *reason, void *op
 	struct topic *const t = opaque;
 
 	(void)client;
+	t->gone = t->gone || kafka_loses_client((rd_kafka_resp_err_t)error);
 	if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
 		t->away = true;
 	log_debug("kafka", "%s: %s", rd_kafka_err2name(error), reason);
@@ -172,7 +173,7 @@ void topic_close(struct topic **topic)
 	rd_kafka_queue_destroy(t->calls);
 	rd_kafka_queue_destroy(t->queue);
 	if (!kafka_client_destroy(&t->client))
-		return; /* the process ends now, and what the client may still use ends with it */
+		return; /* the client may still use the rest, which is left to it */
 	close(t->wake);
 	free(t);
 }
@@ -234,8 +235,10 @@ size_t topic_take(struct topic *t, rd_kafka_message_t *batch[static TOPIC_BATCH_
 	topic_serve(t);
 	assert(count >= 0);
 	t->full = count == TOPIC_BATCH_MAX;
-	for (ssize_t i = 0; i < count; i++)
+	for (ssize_t i = 0; i < count; i++) {
 		bytes += batch[i]->len;
+		t->gone = t->gone || kafka_loses_client(batch[i]->err);
+	}
 	if (queued >= t->queue_records / 2 ||
 		(count > 0 && queued * (bytes / (size_t)count) >= t->queue_bytes / 2))
 		t->was_full = true;
@@ -305,6 +308,11 @@ void topic_wait(struct topic *t, const int64_t next[static EVENT_PARTITIONS], in
 bool topic_is_away(const struct topic *t)
 {
 	return t->away;
+}
+
+bool topic_is_gone(const struct topic *t)
+{
+	return t->gone;
 }
 
 void topic_ask_group(struct topic *t)

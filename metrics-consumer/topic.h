@@ -48,6 +48,9 @@ void topic_wait(struct topic *topic, const int64_t next[static EVENT_PARTITIONS]
 void topic_serve(struct topic *topic);
 /* All brokers went away, and topic_check has not succeeded since. */
 bool topic_is_away(const struct topic *topic);
+/* The topic was not there for a moment, since topic_open: only a new one reads on for sure
+ * (kafka_loses_client). */
+bool topic_is_gone(const struct topic *topic);
 
 /* Asks the group's coordinator what it was told last, without waiting for it. */
 void topic_ask_group(struct topic *topic);

@@ -302,6 +302,18 @@ bool kafka_topic_check(
 	return true;
 }
 
+bool kafka_says_no_topic(rd_kafka_resp_err_t error)
+{
+	return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+	       error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+	       error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
+bool kafka_loses_client(rd_kafka_resp_err_t error)
+{
+	return kafka_says_no_topic(error) && rd_kafka_version() >= 0x02010000;
+}
+
 static bool ask_bound(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which,
 	int wait_ms, int64_t *offset, struct fail *fail)
 {

@@ -54,6 +54,13 @@ int kafka_clients_left(void);
 bool kafka_topic_check(
 	rd_kafka_t *client, const char *topic, int partitions, int wait_ms, struct fail *fail);
 
+/* Whether an error tells that the topic, or a partition of it, is not there. */
+bool kafka_says_no_topic(rd_kafka_resp_err_t error);
+/* Whether a reading client is of no use behind that error. If the topic was deleted and is made
+ * anew, the epochs of its leaders begin again: librdkafka from 2.1 on takes what it hears of them
+ * for old and fetches nothing any more. Another client does. */
+bool kafka_loses_client(rd_kafka_resp_err_t error);
+
 /* Asks the leader of @partition for the offset of its first record and then for the one behind its
  * last (that it shows by the client's isolation.level, also a producer's), waits at most @wait_ms
  * for each. FAIL_RETRY where it does not answer, or is the leader no more.

@@ -1,5 +1,6 @@
 """The procedures of docs/OPERATIONS.md, as an operator types them: a backup of a store and of a
 journal while everything runs, what is restored from them, and a move to other brokers."""
+import json
 import re
 import shutil
 import subprocess
@@ -71,19 +72,35 @@ class Operations(story.Story):
         self.assertNotEqual(stock.outbox()["source"], before)
         self.assert_all_well()
 
+    def put_no_event(self, text):
+        """Returns when the journal is past it."""
+        subprocess.run(["kcat", "-P", "-b", self.cluster.brokers, "-t", self.topic, "-p", "0"],
+                       input=text, text=True, timeout=30, check=True, env=shop.environment({}))
+        self.shop.cart.await_published(self.shop.cart.outbox()["last"] + 20)
+        self.shop.await_journaled()
+
+    def letters(self):
+        lines = self.shop.dead_letter_path.read_text().splitlines()
+        return [bytes.fromhex(json.loads(line)["value_hex"]).decode() for line in lines]
+
     def test_a_journal_backed_up_while_it_grows_reads_on_from_there(self):
         consumer = self.shop.consumer
-        self.await_events(50)
-        # The checkpoint first: a journal that is longer than it says is fine.
-        self.shell("cp -a metrics.log.checkpoint dead-letter.log $BACKUP/ && "
-                   "cp -a metrics.log $BACKUP/", consumer.directory)
-        self.await_events(50)
+        self.put_no_event("one")
+        # The checkpoint first: a journal that is longer than it says is fine. The dead letter
+        # last: it lacks none that the journal is past.
+        self.shell("cp -a metrics.log.checkpoint $BACKUP/", consumer.directory)
+        self.put_no_event("two")
+        self.shell("cp -a metrics.log $BACKUP/", consumer.directory)
+        self.put_no_event("three")
+        self.shell("cp -a dead-letter.log $BACKUP/", consumer.directory)
+        self.put_no_event("four")
         consumer.stop()
-        self.shell("mkdir old && mv metrics.log* dead-letter.log* old/ && cp -a $BACKUP/* .",
+        self.shell("mkdir aside && mv metrics.log* dead-letter.log aside/ && cp -a $BACKUP/* .",
                    consumer.directory)
         consumer.start()
         self.await_events(20)
         self.assert_all_well()
+        self.assertEqual(self.letters(), ["one", "two", "three", "four"])
         self.assertIn("the group is ahead of this journal", consumer.log())  # it is, and it is said
 
     def test_a_move_to_other_brokers_loses_and_repeats_nothing(self):
@@ -110,6 +127,7 @@ class Operations(story.Story):
         self.await_events(50)
         said = self.assert_all_well("--no-topic")
         self.assertIn("0 missing, 0 repeated, 0 out of order", said)
+        other.end()  # before its directory goes, by which it finds its processes
         shutil.rmtree(other.directory.parent, ignore_errors=True)
 
 

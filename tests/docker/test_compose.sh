@@ -4,39 +4,25 @@
 # loopback and pulled by tag. Prints a line a claim; exit status 1 on the first that does not hold.
 set -euo pipefail
 
-source_tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-engine=$source_tree/tests/docker/engine
+. "$(dirname "${BASH_SOURCE[0]}")/shop.sh"
 
-ok() { echo "ok - $*"; }
-skip() { echo "skipped - $*"; }
-not_ok() {
-  echo "not ok - $*"
+look_around() {
   docker ps -a 2>/dev/null || true
   for name in kafka-topic cart stock metrics-consumer; do
     docker logs --tail 5 "$name" 2>&1 | sed "s/^/$name: /" || true
   done
-  exit 1
 }
 
-if ! "$engine" all; then
-  # On a machine that could have an engine (root on Debian) it is a failure, not a reason to skip.
-  ((EUID != 0)) || not_ok 'a Docker engine can be had here'
-  skip 'Docker: no engine here, and only root can start one'
-  exit 0
-fi
-
+need_compose
+no_shop_is_there
 work=$(mktemp -d "${TMPDIR:-/tmp}/compose.XXXXXX")
 tree=$work/shop
 registry_pid=
 
 clean_up() {
   {
-    if [[ -d $tree ]]; then
-      (cd "$tree" && docker compose down -v --remove-orphans --timeout 10)
-      (cd "$tree/kafka" && docker compose down -v --remove-orphans --timeout 10)
-    fi
-    docker network rm shared-net
     docker rm -f plain-consumer
+    remove_shop "$tree"
   } >>"$work/down.log" 2>&1 || true
   [[ -z $registry_pid ]] || kill "$registry_pid" 2>/dev/null || true
   rm -rf "$work"
@@ -44,32 +30,13 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-await() { # seconds command...
-  local end=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    ((SECONDS < end)) || return 1
-    sleep 0.3
-  done
-}
-
-existing=$(docker ps -a --format '{{.Names}}' | grep -Ex 'zookeeper|kafka1|kafka2|kafka-topic|cart|stock|metrics-consumer' | tr '\n' ' ' || true)
-[[ -z $existing ]] || not_ok "no containers of the shop are there before the test: $existing"
-
-# An empty network of an earlier run; one that is used stays, and the block below says so.
-docker network rm shared-net >/dev/null 2>&1 || true
-
-# What is in the working tree, committed or not, as a newcomer would have it.
-mkdir "$tree"
-(cd "$source_tree" && git ls-files -z -co --exclude-standard | tar -c --null -T - --ignore-failed-read) | tar -x -C "$tree"
+copy_tree "$tree"
 cd "$tree"
+# Images of an earlier tree would be run as they are.
+docker image rm -f shop-cart shop-stock metrics-consumer:hw9 kafka-{zookeeper,kafka1,kafka2,kafka-topic} >/dev/null 2>&1 || true
 
-# `docker-compose`, as the README writes it, is Compose v2 here.
-mkdir "$work/bin"
-printf '#!/bin/sh\nexec docker compose "$@"\n' >"$work/bin/docker-compose"
-chmod +x "$work/bin/docker-compose"
 old_compose=$(command -v docker-compose || true)
-export PATH=$work/bin:$PATH
+write_compose "$work/bin"
 ok "engine $(docker version -f '{{.Server.Version}}'), Compose $(docker-compose version --short)"
 
 # --- both generations read the files ------------------------------------------------------------
@@ -88,15 +55,15 @@ if [[ $old_compose ]]; then
   done
   ok 'docker-compose 1.29.2 reads both files'
 else
-  skip 'docker-compose 1.29.2: this Debian has none'
+  skipped 'docker-compose 1.29.2: this Debian has none'
 fi
 
 # --- the block of the README ----------------------------------------------------------------------
 if ! timeout 60 docker pull -q ghcr.io/kafbat/kafka-ui:v1.5.0 >/dev/null 2>&1; then
-  skip 'kafka-ui: its image cannot be pulled here; the rest runs without it'
+  skipped 'kafka-ui: its image cannot be pulled here; the rest runs without it'
   printf 'services:\n  kafka-ui:\n    profiles: [needs-its-image]\n' >kafka/docker-compose.override.yml
 fi
-block=$(sed -n '/tests\/docker\/test_compose.sh runs exactly this block/,/^```$/{/^```/d;/^<!--/d;p}' README.md)
+block=$(block README.md 'tests/docker/test_compose.sh runs exactly this block')
 wanted='docker network create shared-net
 (cd kafka && docker-compose up -d)
 docker-compose up -d cart stock metrics-consumer
@@ -128,15 +95,11 @@ await 60 more_than $((at_stop + 20)) || not_ok 'events flow while kafka1 is stop
 [[ $(docker exec kafka2 /opt/kafka/ask topic kafka2:9092 metrics) == *'0 leader=2'* ]] || not_ok 'kafka2 leads partition 0'
 ok "events flow while kafka1 is stopped: $at_stop lines before, $(lines_of_logs) after"
 
-verify() {
-  docker exec metrics-consumer metrics-consumer verify
-}
 verify >"$work/verify" || { cat "$work/verify"; not_ok 'verify is clean'; }
 ok "verify: $(tail -n 1 "$work/verify")"
 
 docker start kafka1 >/dev/null
-back() { [[ $(docker exec kafka1 /opt/kafka/ask topic kafka1:9092 metrics | grep -c 'isr=.*,') == 2 ]]; }
-await 90 back || not_ok 'kafka1 is in sync again'
+await 90 in_sync || not_ok 'kafka1 is in sync again'
 ok 'docker start kafka1: in sync again'
 
 # --- what a person types ---------------------------------------------------------------------------
@@ -160,7 +123,6 @@ for name in cart stock metrics-consumer kafka1; do
   [[ $(docker exec "$name" id -u) != 0 ]] || not_ok "$name does not run as root"
 done
 ok 'no container of ours runs as root'
-healthy() { [[ $(docker inspect -f '{{.State.Health.Status}}' "$1") == healthy ]]; }
 for name in zookeeper kafka1 kafka2 cart stock metrics-consumer; do
   await 60 healthy "$name" || not_ok "$name is healthy"
 done

@@ -4,20 +4,13 @@
 # Prints a line a claim; exit status 1 on the first that does not hold.
 set -euo pipefail
 
-source_tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-engine=$source_tree/tests/docker/engine
+. "$(dirname "${BASH_SOURCE[0]}")/shop.sh"
 programs='stock-service cart-service metrics-consumer'
 box=shop-packages
 
-ok() { echo "ok - $*"; }
-skip() { echo "skipped - $*"; exit 77; }
-not_ok() {
-  echo "not ok - $*"
-  docker exec "$box" journalctl --no-pager -n 30 2>/dev/null || true
-  exit 1
-}
+look_around() { docker exec "$box" journalctl --no-pager -n 30 2>/dev/null || true; }
 
-((EUID == 0)) || skip 'packages: only root can start a Docker engine'
+((EUID == 0)) || { skipped 'packages: only root can start a Docker engine'; exit 77; }
 "$engine" up && "$engine" base || not_ok 'a Docker engine can be had here'
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/packages.XXXXXX")
@@ -35,22 +28,10 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 in_box() { docker exec -i "$box" "$@" </dev/null; }
-await() { # seconds command...
-  local end=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    ((SECONDS < end)) || return 1
-    sleep 0.3
-  done
-}
-ask() { curl -sS --noproxy '*' -m 5 "$@"; }
 
 # --- building ------------------------------------------------------------------------------------
 
-mkdir "$work/tree"
-(cd "$source_tree" && git ls-files -z -co --exclude-standard |
-  while IFS= read -r -d '' file; do [[ ! -e $file ]] || printf '%s\0' "$file"; done |
-  tar -c --null -T -) | tar -x -C "$work/tree"
+copy_tree "$work/tree"
 cat >"$work/Dockerfile" <<'TEXT'
 FROM debian:trixie-slim AS build
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends ca-certificates git lintian \
@@ -62,7 +43,7 @@ RUN cd /src && run/package && mv build/packages /packages
 FROM debian:trixie-slim
 # A machine, not an image: it starts what is installed.
 RUN rm -f /usr/sbin/policy-rc.d /etc/dpkg/dpkg.cfg.d/docker && apt-get update -qq \
- && apt-get install -y -qq --no-install-recommends systemd systemd-sysv dbus man-db bash-completion \
+ && apt-get install -y -qq --no-install-recommends systemd systemd-sysv dbus man-db bash-completion sudo sqlite3 logrotate zstd \
  && rm -f /usr/sbin/policy-rc.d
 RUN systemctl mask systemd-modules-load.service
 # systemd gets a tree of control groups of its own, whatever the engine's are like.
@@ -142,12 +123,12 @@ item() { [[ $(ask -o /dev/null -w '%{http_code}' -d '{"sku":"A1","count":1}' \
 await 20 item || not_ok 'an item is added'
 journaled() { in_box grep -q '"type":"cart_item_added"' /var/lib/metrics-consumer/metrics.log; }
 await 20 journaled || not_ok 'the event is in the journal'
-verify() { in_box setpriv --reuid metrics-consumer --regid metrics-consumer --clear-groups metrics-consumer verify \
+verify() { in_box sudo -u metrics-consumer metrics-consumer verify \
   --outbox "http://127.0.0.1:${port[cart-service]}" --outbox "http://127.0.0.1:${port[stock-service]}"; }
 verify >/dev/null || not_ok "nothing is missing: $(verify)"
 ok 'an event goes all the way, and verify finds nothing wrong'
 for name in $programs; do
-  in_box setpriv --reuid "$name" --regid "$name" --clear-groups "$name" doctor >"$work/doctor" ||
+  in_box sudo -u "$name" "$name" doctor >"$work/doctor" ||
     not_ok "doctor of $name: $(cat "$work/doctor")"
   ! grep -v '^ok' "$work/doctor" || not_ok "doctor of $name says only ok"
   in_box "$name" config | grep -q -E "^HTTP_PORT +${port[$name]} +file, line 3$" || not_ok "$name reads /etc/$name.conf"
@@ -156,6 +137,53 @@ for name in $programs; do
     grep -q -- '-F' || not_ok "$name is completed by bash"
 done
 ok 'doctor, config, manual pages and completions work where they are installed'
+
+# --- the guide's procedures --------------------------------------------------------------------------
+
+type_in() { # name of a block
+  local typed
+  typed=$(block docs/OPERATIONS.md "tests/docker/test_packages.sh types this: $1")
+  in_box timeout 60 bash -ec "$typed" >"$work/said" 2>&1 || { cat "$work/said"; not_ok "$1"; }
+}
+change_price() {
+  await 20 ask -f -X PUT -d "{\"price\":$1,\"count\":9}" "http://127.0.0.1:${port[stock-service]}/stocks/A9" ||
+    not_ok 'stock answers'
+}
+nothing_is_missing() { await 20 verify || not_ok "nothing is missing $1: $(verify 2>&1 || true)"; }
+change_price 1
+type_in 'back up a store'
+change_price 2
+type_in 'restore a store'
+grep -q '^stock/.* is now stock/.*: the topic has 2 of its events, 0 will be sent from number 1 on$' "$work/said" ||
+  { cat "$work/said"; not_ok 'a restored store gets a new name'; }
+change_price 3
+nothing_is_missing 'after a store was restored'
+ok "a store backed up and restored: $(grep ' is now stock/' "$work/said")"
+
+await 30 in_box test -e /var/lib/metrics-consumer/metrics.log.checkpoint || not_ok 'there is a checkpoint'
+type_in 'back up a journal'
+change_price 4
+type_in 'restore a journal'
+change_price 5
+nothing_is_missing 'after a journal was restored'
+ok 'a journal backed up and restored: nothing is missing'
+
+type_in 'move the journal'
+new_file() { in_box test -s /var/lib/metrics-consumer/metrics.log; }
+change_price 6
+await 20 new_file || not_ok 'a journal that was moved goes on in a new file'
+nothing_is_missing 'after the journal was moved'
+block docs/OPERATIONS.md 'tests/docker/test_packages.sh has this as /etc/logrotate.d/metrics-consumer' |
+  docker exec -i "$box" sh -c 'cat >/etc/logrotate.d/metrics-consumer'
+for price in 7 8 9; do
+  in_box logrotate --force /etc/logrotate.d/metrics-consumer >"$work/said" 2>&1 || { cat "$work/said"; not_ok 'logrotate'; }
+  change_price "$price"
+  await 20 new_file || not_ok 'a journal that logrotate moved goes on in a new file'
+done
+in_box sh -c 'ls /var/lib/metrics-consumer/metrics.log.*.zst' >/dev/null || { in_box ls -la /var/lib/metrics-consumer; not_ok 'logrotate compresses'; }
+nothing_is_missing 'after logrotate'
+in_box rm /etc/logrotate.d/metrics-consumer
+ok "logrotate: $(verify | head -n 1)"
 
 # --- stopping, upgrading, removing ---------------------------------------------------------------
 

@@ -3,13 +3,11 @@
 # Prints a line a claim; exit status 1 on the first that does not hold.
 set -euo pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. "$(dirname "${BASH_SOURCE[0]}")/shop.sh"
+cd "$source_tree"
 
-ok() { echo "ok - $*"; }
-not_ok() { echo "not ok - $*"; exit 1; }
-
-((EUID == 0)) || { echo 'skipped - sbom: only root can start a Docker engine'; exit 77; }
-tests/docker/engine up && tests/docker/engine base || not_ok 'a Docker engine can be had here'
+((EUID == 0)) || { skipped 'sbom: only root can start a Docker engine'; exit 77; }
+"$engine" up && "$engine" base || not_ok 'a Docker engine can be had here'
 work=$(mktemp -d "${TMPDIR:-/tmp}/sbom.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
