@@ -101,10 +101,12 @@ class Comparison:
             self.levels[payload["sku"]] = payload["count"], payload["price"], line.id
             if payload["sku"].startswith("shelf-"):
                 self.tags[f"{payload['sku']} {payload['count']}"] += 1
+        elif not payload["cartId"].startswith("http-"):
+            pass  # the simulator's, which asks for the same again and again
         elif line.event["type"] == "cart_cleared":
             self.cleared.add(payload["cartId"])
             self.tags[f"{payload['cartId']} cleared"] += 1
-        elif payload["cartId"].startswith("http-"):
+        else:
             self.tags[payload["cartId"]] += 1
         entry = self.entries.get((line.source, line.id))
         if entry:

@@ -103,6 +103,12 @@ class Compared(story.Story):
         self.assert_wrong(self.judge(last=31, ledger=[*entries, cleared]),
                           "31 was answered and is not in the journal")
 
+    def test_the_simulators_carts_are_cleared_again_and_again(self):
+        gone = {"type": "cart_cleared", "service": "cart", "timestamp": "2025-07-08T19:15:32Z",
+                "payload": {"cartId": "cart-0007", "items": 1}}
+        lines = [*self.lines, *(line(number, value=gone, second=45) for number in (31, 32))]
+        self.assertEqual(self.judge(lines, 32).wrong, [])
+
     def test_one_request_done_twice(self):
         self.assert_wrong(self.judge([*self.lines, line(31, value=event(3), second=45)], 31),
                           "request http-3 was asked once and made 2 events")

@@ -131,10 +131,11 @@ for name in $programs; do
   in_box sudo -u "$name" "$name" doctor >"$work/doctor" ||
     not_ok "doctor of $name: $(cat "$work/doctor")"
   ! grep -v '^ok' "$work/doctor" || not_ok "doctor of $name says only ok"
-  in_box "$name" config | grep -q -E "^HTTP_PORT +${port[$name]} +file, line 3$" || not_ok "$name reads /etc/$name.conf"
+  in_box "$name" config >"$work/config"
+  grep -q -E "^HTTP_PORT +${port[$name]} +file, line 3$" "$work/config" || not_ok "$name reads /etc/$name.conf"
   in_box man -w 1 "$name" >/dev/null || not_ok "$name has a manual page"
-  in_box bash -c ". /usr/share/bash-completion/bash_completion; _comp_load $name 2>/dev/null || _completion_loader $name || true; complete -p $name" |
-    grep -q -- '-F' || not_ok "$name is completed by bash"
+  in_box bash -c ". /usr/share/bash-completion/bash_completion; _comp_load $name 2>/dev/null || _completion_loader $name || true; complete -p $name" >"$work/completion" || true
+  grep -q -- '-F' "$work/completion" || not_ok "$name is completed by bash"
 done
 ok 'doctor, config, manual pages and completions work where they are installed'
 
