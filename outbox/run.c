@@ -49,7 +49,7 @@ const struct kafka_property relay_fixed[] = {
 #define LINGER_MS          "0"
 #define LINGER_BACKLOG_MS  "50"
 #define REQUEST_ROWS       "10000"
-#define REQUEST_BACKLOG    "2000"
+#define REQUEST_BACKLOG    "1500"
 #define REQUEST_ROWS_NAMED "batch.num.messages"
 
 void run_init(
