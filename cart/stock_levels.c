@@ -42,7 +42,6 @@ static const struct kafka_property fixed[] = {
 	{ "enable.auto.commit", "false" },
 	{ "enable.auto.offset.store", "false" },
 	{ "auto.offset.reset", "error" },
-	{ "isolation.level", "read_uncommitted" }, /* somebody else's open one holds up nothing */
 	{ "check.crcs", "true" },
 	{ NULL, NULL },
 };

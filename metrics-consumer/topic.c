@@ -55,8 +55,6 @@ static const struct kafka_property fixed[] = {
 	{ "enable.auto.commit", "false" },
 	{ "enable.auto.offset.store", "false" },
 	{ "auto.offset.reset", "error" },
-	/* All records that there are: a transaction that somebody leaves open holds up nothing. */
-	{ "isolation.level", "read_uncommitted" },
 	{ "check.crcs", "true" }, /* bytes that a disk or a wire changed are no event */
 	{ "enable.partition.eof", "false" },
 	{ "max.poll.interval.ms", "86400000" }, /* a full disk may take a day */

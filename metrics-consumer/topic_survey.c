@@ -61,7 +61,6 @@ static const struct kafka_property fixed[] = {
 	{ "enable.auto.commit", "false" },
 	{ "enable.auto.offset.store", "false" },
 	{ "auto.offset.reset", "earliest" },
-	{ "isolation.level", "read_uncommitted" },
 	{ "check.crcs", "true" },
 	{ "enable.partition.eof", "true" },
 	{ NULL, NULL },

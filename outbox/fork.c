@@ -50,9 +50,7 @@ static bool ask_kafka(
 	const struct resume_question *question, struct resume_answer *answer, struct fail *fail)
 {
 	static const struct kafka_property none[] = { { NULL, NULL } };
-	static const struct kafka_property fixed[] = { { "isolation.level", "read_uncommitted" },
-		{ NULL, NULL } };
-	rd_kafka_conf_t *const conf = kafka_conf(&question->kafka, none, fixed, fail);
+	rd_kafka_conf_t *const conf = kafka_conf(&question->kafka, none, none, fail);
 	rd_kafka_t *client = conf ? kafka_client_new(RD_KAFKA_CONSUMER, conf, fail) : NULL;
 	const int64_t until = clock_mono_ms() + WAIT_MS;
 	bool good;

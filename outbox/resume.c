@@ -44,7 +44,6 @@ static const struct kafka_property read_fixed[] = {
 	{ "enable.auto.commit", "false" },
 	{ "auto.offset.reset", "error" },
 	{ "enable.partition.eof", "true" },
-	{ "isolation.level", "read_uncommitted" }, /* to the end, whatever else is open there */
 	{ "check.crcs", "true" },
 	{ NULL, NULL },
 };

@@ -37,8 +37,6 @@ const struct kafka_property relay_fixed[] = {
 	{ "delivery.timeout.ms", "0" },
 	{ "transactional.id", NULL },
 	{ "delivery.report.only.error", "false" },
-	/* Of the question where the partition ends: behind what others have not committed, too. */
-	{ "isolation.level", "read_uncommitted" },
 	{ NULL, NULL },
 };
 

@@ -34,6 +34,14 @@ static const struct kafka_property common[] = {
 	{ NULL, NULL },
 };
 
+/* And what nobody may set otherwise: a transaction that somebody leaves open in the topic hides no
+ * record behind it, neither from who reads nor from who asks where a partition ends, also by a
+ * producer (ATTACKS B14). */
+static const struct kafka_property common_fixed[] = {
+	{ "isolation.level", "read_uncommitted" },
+	{ NULL, NULL },
+};
+
 /* Reads a secret from the file @path names, without the line break at its end. */
 static bool read_secret(const char *path, char *out, size_t size, struct fail *fail)
 {
@@ -99,7 +107,8 @@ bool kafka_settings_check(const struct program *program, const struct settings_p
 		struct fail why = { 0 };
 		bool ours = strcmp(item->name, "bootstrap.servers") == 0 ||
 			    strcmp(item->name, "enabled_events") == 0 ||
-			    strcmp(item->name, "enabled.events") == 0;
+			    strcmp(item->name, "enabled.events") == 0 ||
+			    is_in(common_fixed, item->name);
 		char name[sizeof(item->name) + sizeof(SETTING_PREFIX) + 2];
 
 		(void)snprintf(name, sizeof(name), SETTING_PREFIX "(%s)", item->name);
@@ -145,7 +154,8 @@ rd_kafka_conf_t *kafka_conf(const struct kafka_settings *settings,
 
 	for (size_t i = 0; good && settings->passed && i < settings->passed->count; i++)
 		good = set_passed(conf, &settings->passed->item[i], fail);
-	if (!good || !set_all(conf, brokers, fail) || !set_all(conf, fixed, fail)) {
+	if (!good || !set_all(conf, brokers, fail) || !set_all(conf, common_fixed, fail) ||
+		!set_all(conf, fixed, fail)) {
 		rd_kafka_conf_destroy(conf);
 		return NULL;
 	}

@@ -27,9 +27,9 @@ struct kafka_settings {
 bool kafka_settings_check(const struct program *program, const struct settings_passed *passed,
 	const struct kafka_property *const fixed[], struct fail *fail);
 
-/* A configuration: defaults of ours, then the user's RDKAFKA_..., then @fixed (a list that
- * ends with a NULL name). The caller adds callbacks and makes the client with
- * kafka_client_new, or destroys it. NULL with @fail set. */
+/* A configuration: defaults of ours, then the user's RDKAFKA_..., then what is the same for
+ * all our clients, and @fixed (a list that ends with a NULL name). The caller adds callbacks and
+ * makes the client with kafka_client_new, or destroys it. NULL with @fail set. */
 rd_kafka_conf_t *kafka_conf(const struct kafka_settings *settings,
 	const struct kafka_property *defaults, const struct kafka_property *fixed,
 	struct fail *fail);
