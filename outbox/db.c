@@ -53,10 +53,10 @@ void db_rollback(struct db *db)
 	db->driver->rollback(db);
 }
 
-bool db_checkpoint(struct db *db, int pause_us, bool *moved, struct fail *fail)
+bool db_checkpoint(struct db *db, int pause_us, int64_t *took_us, struct fail *fail)
 {
-	*moved = false;
-	return db->driver->checkpoint(db, pause_us, moved, fail);
+	*took_us = 0;
+	return db->driver->checkpoint(db, pause_us, took_us, fail);
 }
 
 bool db_query(struct db *db, const char *sql, const struct db_value *args, size_t count,

@@ -37,7 +37,7 @@ struct db_driver {
 	 * full). FAIL_UNSURE: it may be kept, and only a fresh start can tell. */
 	bool (*commit)(struct db *db, struct fail *fail);
 	void (*rollback)(struct db *db);
-	bool (*checkpoint)(struct db *db, int pause_us, bool *moved, struct fail *fail);
+	bool (*checkpoint)(struct db *db, int pause_us, int64_t *took_us, struct fail *fail);
 	bool (*query)(struct db *db, const char *sql, const struct db_value *args, size_t count,
 		db_each *each, void *context, struct fail *fail);
 	bool (*script)(struct db *db, const char *sql, struct fail *fail);
@@ -67,11 +67,11 @@ bool db_commit(struct db *db, struct fail *fail);
 void db_rollback(struct db *db);
 
 /* Moves what was committed from the log (SQLite's WAL) to its place in the store, where it is as
- * much as can be moved in @pause_us, by what earlier calls took; *moved says whether. Nothing can
- * be written meanwhile, so a writer does it between two transactions, when those of the last one
- * were answered. A failure costs nothing but room: what was committed stays in the log, and the
- * next call moves it. */
-bool db_checkpoint(struct db *db, int pause_us, bool *moved, struct fail *fail);
+ * much as can be moved in @pause_us, by what earlier calls took; *took_us is 0 where nothing was.
+ * Nothing can be written meanwhile, so a writer does it between two transactions, when those of the
+ * last one were answered. A failure costs nothing but room: what was committed stays in the log,
+ * and the next call moves it. */
+bool db_checkpoint(struct db *db, int pause_us, int64_t *took_us, struct fail *fail);
 
 /* Runs one statement. @sql is a literal: its prepared form is kept with the connection.
  * @each may be NULL. FAIL_RETRY: busy or disk full; FAIL_FATAL: anything else. */

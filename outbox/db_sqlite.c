@@ -230,20 +230,23 @@ static void learn_pages(struct db_sqlite *s, int moved, int64_t took_us, int pau
 		s->move_pages += s->move_pages / 4;
 }
 
-static bool sqlite_checkpoint(struct db *db, int pause_us, bool *moved, struct fail *fail)
+static bool sqlite_checkpoint(struct db *db, int pause_us, int64_t *took_us, struct fail *fail)
 {
 	struct db_sqlite *const s = (struct db_sqlite *)db;
-	const int64_t began_us = clock_mono_us();
+	int64_t began_us, passed_us;
 	int logged = 0, done = 0;
 
 	if (s->logged - s->moved < s->move_pages)
 		return true;
+	began_us = clock_mono_us();
 	/* What a reader still needs from the WAL is left to the next time. */
 	if (sqlite3_wal_checkpoint_v2(s->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, &logged, &done) !=
 		SQLITE_OK)
 		return failed(s, "move the WAL's pages", fail);
-	*moved = done > s->moved;
-	learn_pages(s, done - s->moved, clock_mono_us() - began_us, pause_us);
+	passed_us = clock_mono_us() - began_us;
+	learn_pages(s, done - s->moved, passed_us, pause_us);
+	if (done > s->moved)
+		*took_us = passed_us > 0 ? passed_us : 1;
 	s->moved = done;
 	return true;
 }

@@ -182,16 +182,14 @@ static bool commit(struct writer *w, struct fail *fail)
 static void checkpoint(struct writer *w, size_t asked)
 {
 	const int pause_us = PAUSE_US + (int)asked * PAUSE_EACH_US;
-	const int64_t began_us = clock_mono_us();
 	struct fail fail = { 0 };
-	bool moved;
+	int64_t took_us;
 
-	if (!db_checkpoint(w->db, pause_us, &moved, &fail))
+	if (!db_checkpoint(w->db, pause_us, &took_us, &fail))
 		log_repeating(
 			&w->not_moved, LOG_WARNING, "writer", "tried again later: %s", fail.text);
-	if (moved)
-		histogram_add_shared(
-			&w->checkpoint_us, &writer_scale, (uint64_t)(clock_mono_us() - began_us));
+	if (took_us > 0)
+		histogram_add_shared(&w->checkpoint_us, &writer_scale, (uint64_t)took_us);
 }
 
 /* Nothing was deleted. */

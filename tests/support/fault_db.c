@@ -37,11 +37,11 @@ static void fault_rollback(struct db *db)
 	db_rollback(((struct fault_db *)db)->real);
 }
 
-static bool fault_checkpoint(struct db *db, int pause_us, bool *moved, struct fail *fail)
+static bool fault_checkpoint(struct db *db, int pause_us, int64_t *took_us, struct fail *fail)
 {
 	struct fault_db *const f = (struct fault_db *)db;
 
-	return !strikes(f, "checkpoint", fail) && db_checkpoint(f->real, pause_us, moved, fail);
+	return !strikes(f, "checkpoint", fail) && db_checkpoint(f->real, pause_us, took_us, fail);
 }
 
 static bool fault_query(struct db *db, const char *sql, const struct db_value *args, size_t count,
