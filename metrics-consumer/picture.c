@@ -35,13 +35,6 @@ void picture_clear(struct picture *picture)
 	picture->lines = picture->unreadable = 0;
 }
 
-static void copy_text(char *out, size_t room, const char *text, size_t length)
-{
-	length = text_cut(text, length, room - 1);
-	memcpy(out, text, length);
-	out[length] = '\0';
-}
-
 static void keep_event(struct picture *p, const struct line *line, const struct event *event,
 	int64_t number, int64_t position)
 {
@@ -54,22 +47,22 @@ static void keep_event(struct picture *p, const struct line *line, const struct 
 	e->partition = line->partition;
 	e->offset = line->offset;
 	e->id = line->id;
-	copy_text(e->source, sizeof(e->source), line->source ? line->source : "",
+	text_copy(e->source, sizeof(e->source), line->source ? line->source : "",
 		line->source_length);
 	e->type = event->type;
 	e->sku[0] = e->cart_id[0] = e->reason[0] = '\0';
 	e->count = e->price_cents = 0;
 	if (event->type == EVENT_OTHER)
 		return;
-	copy_text(e->sku, sizeof(e->sku), event->sku, strlen(event->sku));
+	text_copy(e->sku, sizeof(e->sku), event->sku, strlen(event->sku));
 	e->count = event->count;
 	if (event_partition(event->type) == 1) {
 		e->price_cents = event->price_cents;
 		return;
 	}
-	copy_text(e->cart_id, sizeof(e->cart_id), event->cart_id, strlen(event->cart_id));
+	text_copy(e->cart_id, sizeof(e->cart_id), event->cart_id, strlen(event->cart_id));
 	if (event->type == EVENT_CART_ITEM_FAILED)
-		copy_text(e->reason, sizeof(e->reason), event->reason, strlen(event->reason));
+		text_copy(e->reason, sizeof(e->reason), event->reason, strlen(event->reason));
 }
 
 static struct picture_second *second_of(struct picture *p, int64_t time_ms)

@@ -67,14 +67,6 @@ static void note_level(struct sku *sku, const struct line *line, const struct ev
 	sku->level_source = source;
 }
 
-static void note_reason(struct sku *sku, const char *reason)
-{
-	const size_t length = text_cut(reason, strlen(reason), sizeof(sku->reason) - 1);
-
-	memcpy(sku->reason, reason, length);
-	sku->reason[length] = '\0';
-}
-
 void skus_note(struct skus *skus, const struct line *line, const struct event *event)
 {
 	struct sku *sku;
@@ -92,7 +84,7 @@ void skus_note(struct skus *skus, const struct line *line, const struct event *e
 		sku->units += (uint64_t)event->count;
 	} else if (event->type == EVENT_CART_ITEM_FAILED) {
 		sku->failed++;
-		note_reason(sku, event->reason);
+		text_copy(sku->reason, sizeof(sku->reason), event->reason, strlen(event->reason));
 	} else {
 		note_level(sku, line, event);
 	}

@@ -1,7 +1,8 @@
 /* process/text.h - text of a known form, written and compared by hand, where printf and parsers
  * would be half of what an event costs.
  *
- * Nothing here allocates or checks room: the caller knows the longest text and has room for it. */
+ * Nothing here allocates, nor but for text_copy checks room: the caller knows the longest text and
+ * has room for it. */
 #ifndef PROCESS_TEXT_H
 #define PROCESS_TEXT_H
 
@@ -32,14 +33,17 @@ static inline char *put_unsigned(char *at, uint64_t value)
 	return put(at, digits + first, sizeof(digits) - first);
 }
 
-/* How many of @length bytes of UTF-8 fit @most, without a part of a character at the end. */
-static inline size_t text_cut(const char *text, size_t length, size_t most)
+/* Copies @length bytes of UTF-8 and a NUL into @room bytes, what does not fit left out, without a
+ * part of a character at the end. */
+static inline void text_copy(char *out, size_t room, const char *text, size_t length)
 {
-	if (length <= most)
-		return length;
-	while (most > 0 && ((unsigned char)text[most] & 0xc0) == 0x80)
-		most--;
-	return most;
+	if (length >= room) {
+		length = room - 1;
+		while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+			length--;
+	}
+	memcpy(out, text, length);
+	out[length] = '\0';
 }
 
 /* What is still to be read. */
