@@ -1,6 +1,5 @@
 #include "metrics-consumer/brokers.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,27 +9,20 @@
 #include "process/log.h"
 #include "process/stop.h"
 
-#define ASK_MS       1000 /* longest wait for an answer */
-#define WATCHED_MS   1000
-#define UNWATCHED_MS 10000
+#define ASK_MS 1000 /* longest wait for an answer */
 
 void brokers_init(struct brokers *b, struct timeline *timeline)
 {
-	pthread_condattr_t attributes;
-
 	*b = (struct brokers){ .timeline = timeline };
 	for (int p = 0; p < EVENT_PARTITIONS; p++)
 		b->view.partition[p].leader = -1;
 	pthread_mutex_init(&b->lock, NULL);
-	pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&b->wish, &attributes);
-	pthread_condattr_destroy(&attributes);
+	turns_init(&b->turns);
 }
 
 void brokers_fini(struct brokers *b)
 {
-	pthread_cond_destroy(&b->wish);
+	turns_fini(&b->turns);
 	pthread_mutex_destroy(&b->lock);
 }
 
@@ -161,43 +153,21 @@ static void ask(struct brokers *b, rd_kafka_topic_t *topic)
 		rd_kafka_metadata_destroy(metadata);
 }
 
-/* Until it is time for the next question. False: no more. */
-static bool wait_turn(struct brokers *b)
-{
-	struct timespec now;
-	int64_t end_ms, wait_ms;
-	bool stopping;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	pthread_mutex_lock(&b->lock);
-	for (b->asked = false; !b->stopping && !b->asked;) {
-		struct timespec end = now;
-
-		wait_ms = b->watched ? WATCHED_MS : UNWATCHED_MS;
-		end_ms = (int64_t)now.tv_nsec / 1000000 + wait_ms;
-		end.tv_sec += end_ms / 1000;
-		end.tv_nsec = (end_ms % 1000) * 1000000;
-		if (pthread_cond_timedwait(&b->wish, &b->lock, &end) == ETIMEDOUT)
-			break;
-	}
-	stopping = b->stopping;
-	pthread_mutex_unlock(&b->lock);
-	return !stopping;
-}
-
 static void *run(void *context)
 {
 	struct brokers *const b = context;
 	rd_kafka_topic_t *const topic = rd_kafka_topic_new(b->client, b->topic, NULL);
+	struct timespec asked;
 
 	if (!topic) {
 		log_warning("page", "brokers are not asked: %s",
 			rd_kafka_err2str(rd_kafka_last_error()));
 		return NULL;
 	}
-	do
+	do {
 		ask(b, topic);
-	while (wait_turn(b));
+		(void)clock_gettime(CLOCK_MONOTONIC, &asked);
+	} while (turns_wait(&b->turns, &asked, false));
 	rd_kafka_topic_destroy(topic);
 	return NULL;
 }
@@ -206,7 +176,7 @@ bool brokers_start(struct brokers *b, rd_kafka_t *client, const char *topic, str
 {
 	b->client = client;
 	b->topic = topic;
-	b->stopping = false;
+	turns_begin(&b->turns);
 	if (thread_start(&b->thread, "consumer-ask", run, b, fail))
 		return true;
 	b->client = NULL;
@@ -217,21 +187,14 @@ void brokers_stop(struct brokers *b)
 {
 	if (!b->client)
 		return;
-	pthread_mutex_lock(&b->lock);
-	b->stopping = true;
-	pthread_cond_signal(&b->wish);
-	pthread_mutex_unlock(&b->lock);
+	turns_stop(&b->turns);
 	pthread_join(b->thread, NULL);
 	b->client = NULL;
 }
 
 void brokers_watch(struct brokers *b, bool watched)
 {
-	pthread_mutex_lock(&b->lock);
-	b->asked = b->asked || (watched && !b->watched);
-	b->watched = watched;
-	pthread_cond_signal(&b->wish);
-	pthread_mutex_unlock(&b->lock);
+	turns_watch(&b->turns, watched);
 }
 
 static json_t *ids_json(const int32_t *ids, int count)

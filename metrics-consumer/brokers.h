@@ -12,6 +12,7 @@
 
 #include "event/event.h"
 #include "metrics-consumer/timeline.h"
+#include "metrics-consumer/turns.h"
 #include "process/fail.h"
 
 #define BROKERS_MAX      16
@@ -40,14 +41,13 @@ struct brokers_view {
 };
 
 struct brokers {
-	pthread_mutex_t lock;
-	pthread_cond_t wish;
+	pthread_mutex_t lock; /* of the view */
 	pthread_t thread;
 	struct brokers_view view;
 	struct timeline *timeline;
 	rd_kafka_t *client; /* NULL: not started */
 	const char *topic;
-	bool watched, asked, stopping;
+	struct turns turns;
 };
 
 /* Borrows @timeline until brokers_fini. */

@@ -1,7 +1,6 @@
 #include "metrics-consumer/outboxes.h"
 
 #include <curl/curl.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,10 +9,8 @@
 #include "process/log.h"
 #include "process/stop.h"
 
-#define ASK_MS       1000 /* longest wait for the answers */
-#define WATCHED_MS   1000
-#define UNWATCHED_MS 10000
-#define DRAINED_MS   1000 /* an outbox whose oldest event waits for less is at risk no more */
+#define ASK_MS     1000 /* longest wait for the answers */
+#define DRAINED_MS 1000 /* an outbox whose oldest event waits for less is at risk no more */
 
 static bool is_url(const char *text)
 {
@@ -201,21 +198,16 @@ enum outbox_state outbox_state(const struct outbox_view *view)
 
 void outboxes_init(struct outboxes *o, const struct outbox_urls *urls, struct timeline *timeline)
 {
-	pthread_condattr_t attributes;
-
 	*o = (struct outboxes){ .urls = *urls, .timeline = timeline };
 	for (size_t i = 0; i < OUTBOXES_MAX; i++)
 		o->view[i].reached = o->view[i].journaled = -1;
 	pthread_mutex_init(&o->lock, NULL);
-	pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&o->wish, &attributes);
-	pthread_condattr_destroy(&attributes);
+	turns_init(&o->turns);
 }
 
 void outboxes_fini(struct outboxes *o)
 {
-	pthread_cond_destroy(&o->wish);
+	turns_fini(&o->turns);
 	pthread_mutex_destroy(&o->lock);
 }
 
@@ -236,33 +228,14 @@ static void ask(struct outboxes *o)
 	pthread_mutex_unlock(&o->lock);
 }
 
-/* Whoever failed once is asked again soon: it may be nothing. */
-static int64_t turn_ms(const struct outboxes *o)
+/* Whoever failed once is asked again soon: it may be nothing. Only this thread changes it. */
+static bool any_failed_once(const struct outboxes *o)
 {
 	for (size_t i = 0; i < o->urls.count; i++) {
 		if (o->view[i].failures == 1)
-			return WATCHED_MS;
+			return true;
 	}
-	return o->watched ? WATCHED_MS : UNWATCHED_MS;
-}
-
-/* Until it is time for the next question, by the last one's @began. False: no more. */
-static bool wait_turn(struct outboxes *o, const struct timespec *began)
-{
-	bool stopping;
-
-	pthread_mutex_lock(&o->lock);
-	for (o->asked = false; !o->stopping && !o->asked;) {
-		const int64_t end_ms = (int64_t)began->tv_nsec / 1000000 + turn_ms(o);
-		const struct timespec end = { .tv_sec = began->tv_sec + end_ms / 1000,
-			.tv_nsec = (end_ms % 1000) * 1000000 };
-
-		if (pthread_cond_timedwait(&o->wish, &o->lock, &end) == ETIMEDOUT)
-			break;
-	}
-	stopping = o->stopping;
-	pthread_mutex_unlock(&o->lock);
-	return !stopping;
+	return false;
 }
 
 static void *run(void *context)
@@ -273,7 +246,7 @@ static void *run(void *context)
 	do {
 		(void)clock_gettime(CLOCK_MONOTONIC, &began);
 		ask(o);
-	} while (wait_turn(o, &began));
+	} while (turns_wait(&o->turns, &began, any_failed_once(o)));
 	return NULL;
 }
 
@@ -297,10 +270,7 @@ void outboxes_stop(struct outboxes *o)
 {
 	if (!o->asker)
 		return;
-	pthread_mutex_lock(&o->lock);
-	o->stopping = true;
-	pthread_cond_signal(&o->wish);
-	pthread_mutex_unlock(&o->lock);
+	turns_stop(&o->turns);
 	outbox_asker_give_up(o->asker);
 	pthread_join(o->thread, NULL);
 	outbox_asker_free(&o->asker);
@@ -308,11 +278,7 @@ void outboxes_stop(struct outboxes *o)
 
 void outboxes_watch(struct outboxes *o, bool watched)
 {
-	pthread_mutex_lock(&o->lock);
-	o->asked = o->asked || (watched && !o->watched);
-	o->watched = watched;
-	pthread_cond_signal(&o->wish);
-	pthread_mutex_unlock(&o->lock);
+	turns_watch(&o->turns, watched);
 }
 
 void outboxes_journaled(struct outboxes *o, const struct sources *sources)

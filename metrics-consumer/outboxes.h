@@ -19,6 +19,7 @@
 #include "metrics-consumer/outbox_status.h"
 #include "metrics-consumer/sources.h"
 #include "metrics-consumer/timeline.h"
+#include "metrics-consumer/turns.h"
 #include "process/fail.h"
 #include "process/setting_value.h"
 
@@ -70,14 +71,13 @@ struct outbox_view {                 /* of a service; times are monotonic, and 0
 };
 
 struct outboxes {
-	pthread_mutex_t lock; /* of the view and the wishes */
-	pthread_cond_t wish;
+	pthread_mutex_t lock; /* of the view */
 	pthread_t thread;
 	struct outbox_view view[OUTBOXES_MAX];
 	struct outbox_urls urls;
 	struct timeline *timeline;
 	struct outbox_asker *asker; /* NULL: not started */
-	bool watched, asked, stopping;
+	struct turns turns;
 };
 
 /* Copies @urls; borrows @timeline until outboxes_fini. */
